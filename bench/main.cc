@@ -1,0 +1,121 @@
+// rfork-bench: what a hop costs on this machine.
+//
+// Two rexecd on loopback are the hosts, a directory on a tmpfs is their spool, and a program with a
+// heap of known size hops between them. Everything is started here and gone at the end. Hops never
+// overlap with each other or with the floor, the time of the smallest possible exec, which is
+// measured between them: machines are busy at times, and a ratio of figures taken at different
+// times says nothing.
+#include "failure.h"
+#include "figures.h"
+#include "host.h"
+#include "measure.h"
+#include "programs.h"
+#include "workplace.h"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+
+using namespace rfork::bench;
+
+namespace {
+
+constexpr int done = 0, failed = 1, wrong_usage = 2;
+
+constexpr std::uint64_t mebibyte = 1024 * 1024;
+constexpr HeapSize sizes[] = {
+    {"", "1 MiB", mebibyte, 10, 300, 50},
+    {"_64m", "64 MiB", 64 * mebibyte, 3, 50, 20},
+    {"_1g", "1 GiB", 1024 * mebibyte, 2, 12, 8},
+};
+
+using Keys = std::vector<std::string>;
+
+bool contains(const Keys& keys, const std::string& key) {
+    return std::find(keys.begin(), keys.end(), key) != keys.end();
+}
+
+Keys known_keys() {
+    Keys keys;
+    for (const HeapSize& size : sizes) {
+        for (const Figure& figure : figures(size, nullptr))
+            keys.push_back(figure.key);
+    }
+    return keys;
+}
+
+std::vector<Figure> only(std::vector<Figure> all, const Keys& wanted) {
+    std::erase_if(all, [&](const Figure& figure) { return !contains(wanted, figure.key); });
+    return all;
+}
+
+// A run takes seconds to minutes, so only those are made that somebody asked for.
+std::vector<Figure> run(const Keys& wanted, const std::string& directory) {
+    Programs programs = find_programs();
+    Workplace workplace(directory);
+    Host first(programs.rexecd, workplace, "first.log");
+    Host second(programs.rexecd, workplace, "second.log");
+
+    std::vector<Figure> result;
+    for (const HeapSize& size : sizes) {
+        if (only(figures(size, nullptr), wanted).empty())
+            continue;
+        Samples samples = measure(size, programs, workplace, first, second);
+        for (const Figure& figure : only(figures(size, &samples), wanted))
+            result.push_back(figure);
+    }
+    return result;
+}
+
+// The default action would leave daemons and files behind; waiting calls fail instead.
+void survive_signals() {
+    struct sigaction action {};
+    action.sa_handler = [](int) {};
+    for (int signal : {SIGINT, SIGTERM, SIGHUP})
+        ::sigaction(signal, &action, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+}
+
+int refuse(const CLI::App& app, const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0)
+        return app.exit(error);
+    std::fprintf(stderr, "rfork-bench: wrong usage: %s: see rfork-bench --help\n", error.what());
+    return wrong_usage;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"Measures what a hop costs on this machine, in milliseconds.", "rfork-bench"};
+    app.set_version_flag("--version", "rfork-bench " RFORK_VERSION);
+    const Keys keys = known_keys();
+    Keys wanted;
+    bool json = false;
+    std::string directory = "/dev/shm";
+    app.add_option("--only", wanted, "Only these figures")
+        ->delimiter(',')
+        ->check(CLI::IsMember(keys));
+    app.add_flag("--json", json, "One JSON object instead of a table");
+    app.add_option("--directory", directory, "A tmpfs for the spool")->capture_default_str();
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return refuse(app, error);
+    }
+
+    if (wanted.empty())
+        wanted = keys;
+    if (contains(wanted, "hop_ratio_self")) // never without what it is a ratio to
+        wanted.push_back("floor_ms");
+    survive_signals();
+    try {
+        auto result = run(wanted, directory);
+        json ? print_json(this_machine(), result) : print_table(this_machine(), result);
+    } catch (const std::exception& failure) {
+        std::fprintf(stderr, "rfork-bench: %s\n", failure.what());
+        return failed;
+    }
+    return done;
+}

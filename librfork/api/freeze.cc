@@ -1,0 +1,280 @@
+// The copy is made by a raw clone(2): no atfork handlers, no locks of libc, and no SIGCHLD, so that
+// neither the caller's handler nor its wait(-1) ever sees it. It has its own descriptor table: what
+// the library opens and closes there cannot drop a file lock of the caller, and the caller's pipe
+// ends and sockets are closed in it before the long work begins, so that no peer waits for the copy.
+//
+// What it has to say, it writes into a page shared with the caller.
+#include "api/freeze.h"
+
+#include "api/arena.h"
+#include "api/clock.h"
+#include "api/last_error.h"
+#include "base/unique_fd.h"
+#include "capture/memory.h"
+#include "capture/own_pages.h"
+#include "capture/provenance.h"
+#include "capture/self.h"
+#include "image/writer.h"
+#include "kinds/collectors.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace rfork::api {
+namespace {
+
+using capture::Range;
+
+struct Mailbox {
+    bool done;
+    std::int32_t error; // 0: the image is complete
+    std::uint64_t bytes;
+    remote::Key key;
+    char sentence[1000];
+};
+
+class SharedMailbox {
+  public:
+    SharedMailbox()
+        : mailbox_(mmap(nullptr, sizeof(Mailbox), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {}
+    ~SharedMailbox() {
+        if (*this)
+            munmap(mailbox_, sizeof(Mailbox));
+    }
+    explicit operator bool() const { return mailbox_ != MAP_FAILED; }
+    Mailbox* operator->() const { return static_cast<Mailbox*>(mailbox_); }
+    Range range() const {
+        const auto start = reinterpret_cast<std::uint64_t>(mailbox_);
+        return {start, start + (sizeof(Mailbox) + image::page_size - 1) / image::page_size *
+                                   image::page_size};
+    }
+
+  private:
+    void* mailbox_;
+};
+
+// No handler of the program runs while this exists; what arrives waits.
+class BlockedSignals {
+  public:
+    BlockedSignals() {
+        const std::uint64_t all = ~std::uint64_t(0);
+        arch::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before_, sizeof all);
+    }
+    ~BlockedSignals() {
+        arch::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before_, nullptr, sizeof before_);
+    }
+
+  private:
+    std::uint64_t before_ = 0;
+};
+
+Result<UniqueFd> open_directory(const FreezeOrder& order) {
+    const std::string what = order.travels ? "the spool directory '" : "the directory '";
+    UniqueFd fd(open(order.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd)
+        return system_error(errno, "cannot open " + what + order.directory + "'",
+                            order.travels ? "RFORK_SPOOL must be a directory that all hosts share"
+                                          : "choose one that exists and that you may read");
+    struct statvfs fs;
+    if (order.travels && fstatvfs(fd.get(), &fs) == 0 && (fs.f_flag & ST_NOEXEC))
+        return Error{EACCES, what + order.directory + "' is on a file system mounted noexec, and "
+                                  "images are executables: mount it with exec"};
+    return fd;
+}
+
+Result<UniqueFd> create_image(int directory, const FreezeOrder& order) {
+    UniqueFd fd(openat(directory, order.temporary.c_str(),
+                       O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0700));
+    if (!fd)
+        return system_error(errno, "cannot create an image in '" + order.directory + "'",
+                            errno == EROFS ? "the directory must be writable" :
+                            errno == EACCES ? "you must be allowed to write there"
+                                            : "see that the file system is in order");
+    if (fchmod(fd.get(), 0700) != 0) // whatever the umask is
+        return system_error(errno, "cannot set the mode of the image");
+    return fd;
+}
+
+Result<void> collect(const capture::Self& self, capture::Snapshot& snapshot) {
+    if (Result<void> r = self.check_capturable(); !r)
+        return r;
+    Result<capture::Identity> identity = self.identity();
+    if (!identity)
+        return identity.error();
+    snapshot.identity = std::move(*identity);
+    for (kinds::Collector collector : kinds::collectors)
+        if (Result<void> r = collector(self, snapshot); !r)
+            return r;
+    return {};
+}
+
+// The caller's descriptors have been recorded; the copy needs none of them.
+void close_all_but(int keep) {
+    if (keep > 0)
+        syscall(SYS_close_range, 0, keep - 1, 0);
+    syscall(SYS_close_range, keep + 1, ~0u, 0);
+}
+
+Result<void> map_memory(std::span<const Range> own, capture::Snapshot& snapshot) {
+    UniqueFd smaps(open("/proc/self/smaps", O_RDONLY | O_CLOEXEC));
+    if (!smaps)
+        return system_error(errno, "cannot read /proc/self/smaps", "mount /proc");
+    auto entries = capture::read_memory_map(smaps.get());
+    if (!entries)
+        return entries.error();
+    const auto provenance = capture::Provenance::of_executable();
+    for (capture::MemoryMapEntry& entry : *entries)
+        provenance.restore(entry);
+    return capture::classify_memory(*entries, own, snapshot);
+}
+
+Result<std::uint64_t> write_file(const FreezeOrder& order, const capture::Snapshot& snapshot,
+                                 int directory) {
+    Result<UniqueFd> file = create_image(directory, order);
+    if (!file)
+        return file.error();
+    const Result<image::Written> written = image::write_image(snapshot, file->get());
+    if (!written)
+        return written.error();
+    // Close-to-open: another NFS client sees all of it once this close has returned.
+    if (close(file->release()) != 0)
+        return system_error(errno, "cannot write the image");
+    if (renameat(directory, order.temporary.c_str(), directory, order.name.c_str()) != 0)
+        return system_error(errno, "cannot give the image its name '" + order.name + "'");
+    return written->bytes;
+}
+
+// The whole life of the copy.
+Result<std::uint64_t> freeze_here(const FreezeOrder& order, const capture::OwnFacts& facts,
+                                  std::span<const Range> own, remote::Key& key, int saved_errno) {
+    Result<capture::Self> self = capture::Self::open(facts);
+    if (!self)
+        return self.error();
+
+    capture::Snapshot snapshot;
+    snapshot.id = order.id;
+    snapshot.travels = order.travels;
+    snapshot.created = realtime_ns();
+    snapshot.monitor = order.monitor;
+    snapshot.unmaps_window = true; // rfork_landing does
+    if (Result<void> r = collect(*self, snapshot); !r)
+        return r.error();
+    close_all_but(self->directory());
+
+    if (!order.key_file.empty()) {
+        const Result<remote::Key> read = remote::read_key(order.key_file);
+        if (!read)
+            return read.error();
+        key = *read;
+    }
+    Result<UniqueFd> directory = open_directory(order);
+    if (!directory)
+        return directory.error();
+
+    if (Result<void> r = map_memory(own, snapshot); !r)
+        return r.error();
+    UniqueFd pagemap(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+    if (!pagemap)
+        return system_error(errno, "cannot read /proc/self/pagemap");
+    capture::OwnPages pages(std::move(pagemap));
+    snapshot.pages = &pages;
+
+    forget_failure();
+    errno = saved_errno;
+    Result<std::uint64_t> bytes = write_file(order, snapshot, directory->get());
+    if (!bytes)
+        unlinkat(directory->get(), order.temporary.c_str(), 0);
+    return bytes;
+}
+
+[[noreturn]] void live_as_copy(const FreezeOrder& order, const capture::OwnFacts& facts,
+                               const Session& session, const SharedMailbox& mailbox,
+                               int saved_errno) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL); // without the caller nobody wants the image
+    const Range own[] = {{session.start(), session.start() + session.size}, mailbox.range()};
+    const Result<std::uint64_t> bytes =
+        freeze_here(order, facts, own, mailbox->key, saved_errno);
+    if (bytes) {
+        mailbox->bytes = *bytes;
+    } else {
+        mailbox->error = bytes.error().code ? bytes.error().code : EIO;
+        const std::size_t size =
+            bytes.error().sentence.copy(mailbox->sentence, sizeof mailbox->sentence - 1);
+        mailbox->sentence[size] = '\0';
+    }
+    mailbox->done = true;
+    _exit(0);
+}
+
+// The copy's clone had no exit signal, so only __WALL finds it.
+int wait_for_copy(pid_t copy) {
+    int status = 0;
+    while (waitpid(copy, &status, __WALL) < 0 && errno == EINTR) {
+    }
+    return status;
+}
+
+Error copy_died(int status, const FreezeOrder& order) {
+    if (WIFEXITED(status) && WEXITSTATUS(status) == exit_out_of_memory)
+        return {ENOMEM, "not enough working memory to describe the process in an image: raise the "
+                        "limit on virtual memory (ulimit -v)"};
+    const std::string how = WIFSIGNALED(status)
+                                ? "was killed by signal " + std::to_string(WTERMSIG(status))
+                                : "ended without a word";
+    return {EIO, "the copy that was writing the image into '" + order.directory + "' " + how +
+                     (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL
+                          ? ": is there enough memory for one?"
+                          : ": this is a bug in rfork, please report it")};
+}
+
+// After a copy that died without cleaning up.
+void remove_temporary(const FreezeOrder& order) {
+    unlink((order.directory + "/" + order.temporary).c_str());
+}
+
+} // namespace
+
+Result<Frozen> freeze(const Session& session, const FreezeOrder& order) {
+    const int saved_errno = errno;
+    SharedMailbox mailbox;
+    if (!mailbox)
+        return system_error(errno, "cannot map a page to talk to the copy");
+    const capture::OwnFacts facts = capture::ask_own_facts(session);
+
+    const std::uint64_t start = monotonic_ns();
+    long copy;
+    {
+        BlockedSignals blocked;
+        copy = arch::syscall(SYS_clone, 0, 0, 0, 0, 0);
+        if (copy == 0)
+            live_as_copy(order, facts, session, mailbox, saved_errno);
+    }
+    if (copy < 0)
+        return system_error(int(-copy), "cannot make a copy of the process",
+                            copy == -EAGAIN ? "raise the limit on processes (ulimit -u)"
+                                            : "free memory, or allow more of it to be promised");
+    const std::uint64_t forked = monotonic_ns();
+    const int status = wait_for_copy(pid_t(copy));
+    const std::uint64_t written = monotonic_ns();
+    if (!mailbox->done) {
+        remove_temporary(order);
+        return copy_died(status, order);
+    }
+    if (mailbox->error)
+        return Error{mailbox->error, mailbox->sentence};
+    return Frozen{mailbox->bytes, mailbox->key, forked - start, written - forked};
+}
+
+} // namespace rfork::api

@@ -1,0 +1,32 @@
+// freeze(): a copy of the caller writes itself into a file while the caller waits.
+#pragma once
+
+#include "api/session.h"
+#include "base/result.h"
+#include "capture/snapshot.h"
+#include "remote/key.h"
+
+#include <string>
+
+namespace rfork::api {
+
+struct FreezeOrder {
+    image::Id id{};
+    bool travels = false;
+    std::string directory; // where the image goes
+    std::string temporary; // its name there while it is written
+    std::string name;      // and when it is complete
+    std::string key_file;  // read on the way, if not empty
+    capture::Monitor monitor;
+};
+
+struct Frozen {
+    std::uint64_t bytes = 0;
+    remote::Key key{};
+    std::uint64_t fork_ns = 0;  // for which the caller stood still
+    std::uint64_t write_ns = 0; // until the image was complete
+};
+
+Result<Frozen> freeze(const Session& session, const FreezeOrder& order);
+
+} // namespace rfork::api

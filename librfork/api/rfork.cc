@@ -1,0 +1,196 @@
+// rfork(), rfork_checkpoint() and rfork_report(), told as lists of steps.
+#include "api/public.h"
+
+#include "api/arena.h"
+#include "api/clock.h"
+#include "api/freeze.h"
+#include "api/last_error.h"
+#include "api/settings.h"
+#include "api/timing.h"
+#include "remote/address.h"
+#include "remote/claim.h"
+#include "remote/client.h"
+#include "remote/report.h"
+#include "remote/spool.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+namespace rfork::api {
+namespace {
+
+rfork_phase_times last_times;
+
+// The three lines that a monitor sees of every rfork: two from here, one from the copy's stub.
+class Narrator {
+  public:
+    static Result<Narrator> open(const std::string& monitor) {
+        Narrator narrator;
+        if (monitor.empty())
+            return narrator;
+        const Result<remote::Address> address =
+            remote::parse_address(monitor, remote::monitor_port);
+        if (!address)
+            return address.error();
+        const Result<sockaddr_in> resolved = remote::resolve(*address);
+        if (!resolved)
+            return resolved.error();
+        narrator.to_ = *resolved;
+        narrator.listening_ = true;
+        return narrator;
+    }
+
+    capture::Monitor dump_started(const std::string& host) {
+        started_ = realtime_ns();
+        if (!listening_)
+            return {};
+        say("dump started, for " + host);
+        return {to_.sin_addr.s_addr, to_.sin_port, started_};
+    }
+
+    void dump_finished(std::uint64_t bytes) {
+        char text[96];
+        std::snprintf(text, sizeof text, "dump finished, %llu bytes, %.1f ms",
+                      static_cast<unsigned long long>(bytes),
+                      double(realtime_ns() - started_) / 1e6);
+        say(text);
+    }
+
+    void failed(const Error& error) { say("rfork failed: " + error.sentence); }
+
+  private:
+    // A report that cannot be sent must not stop what it is about.
+    void say(const std::string& what) {
+        if (!listening_)
+            return;
+        char name[17] = {};
+        prctl(PR_GET_NAME, name);
+        std::string line = std::string(name) + "[" + std::to_string(getpid()) + "]: " + what;
+        (void)bool(remote::send_report(to_, std::string_view(line).substr(0, remote::max_report)));
+    }
+
+    sockaddr_in to_{};
+    bool listening_ = false;
+    std::uint64_t started_ = 0;
+};
+
+Result<int> remote_fork(const Session& session, const char* host) {
+    // Everything that can be wrong without touching the process comes first.
+    if (!host)
+        return Error{EINVAL, "the host is a null pointer: pass a name or an address"};
+    const Result<Settings> settings = read_settings();
+    if (!settings)
+        return settings.error();
+    const Result<remote::Address> parsed = remote::parse_address(host, remote::default_port);
+    if (!parsed)
+        return parsed.error();
+    const Result<sockaddr_in> address = remote::resolve(*parsed);
+    if (!address)
+        return address.error();
+    Result<Narrator> narrator = Narrator::open(settings->monitor);
+    if (!narrator)
+        return narrator.error();
+
+    // Freeze.
+    FreezeOrder order;
+    order.id = remote::new_id();
+    order.travels = true;
+    order.directory = settings->spool;
+    order.temporary = remote::temporary_name(order.id);
+    order.name = remote::image_name(order.id);
+    order.key_file = settings->key_file;
+    order.monitor = narrator->dump_started(host);
+    const Result<Frozen> frozen = freeze(session, order);
+    if (!frozen) {
+        narrator->failed(frozen.error());
+        return frozen.error();
+    }
+    narrator->dump_finished(frozen->bytes);
+
+    // Ask the target to run it.
+    remote::Errand errand;
+    errand.request = remote::new_id();
+    errand.image = order.id;
+    errand.image_name = order.name;
+    errand.host = host;
+    errand.address = *address;
+    errand.key = frozen->key;
+    errand.timeout_ms = settings->timeout_ms;
+    const std::uint64_t asked = monotonic_ns();
+    const remote::Reply reply = remote::ask(errand);
+
+    // Only "resumed" is final; after anything else the claim decides.
+    if (reply.kind != remote::Reply::resumed &&
+        remote::withdraw(settings->spool, order.name) == remote::ClaimOutcome::won) {
+        remote::cancel(errand);
+        narrator->failed(reply.error);
+        return reply.error;
+    }
+    last_times = {frozen->fork_ns, frozen->write_ns, monotonic_ns() - asked, reply.first_sent};
+    remote::tidy(settings->spool, order.name);
+    return RFORK_PARENT;
+}
+
+Result<int> checkpoint(const Session& session, const char* path) {
+    if (!path || !*path)
+        return Error{EINVAL, "the path of the checkpoint is empty: pass a file name"};
+    const std::string whole = path;
+    const std::size_t slash = whole.rfind('/');
+    FreezeOrder order;
+    order.id = remote::new_id();
+    order.directory = slash == std::string::npos ? "." : whole.substr(0, slash + 1);
+    order.name = slash == std::string::npos ? whole : whole.substr(slash + 1);
+    if (order.name.empty())
+        return Error{EISDIR, "'" + whole + "' names a directory: a checkpoint is a file"};
+    order.temporary = "." + remote::image_name(order.id) + ".tmp";
+    const Result<Frozen> frozen = freeze(session, order);
+    if (!frozen)
+        return frozen.error();
+    last_times = {frozen->fork_ns, frozen->write_ns, 0, 0};
+    return RFORK_PARENT;
+}
+
+Result<void> report_line(const char* monitor, const char* message) {
+    if (!monitor || !message)
+        return Error{EINVAL, "the monitor or the message is a null pointer"};
+    if (std::strlen(message) > remote::max_report)
+        return Error{EMSGSIZE, "the message is longer than the 1024 bytes of one report"};
+    const Result<remote::Address> parsed = remote::parse_address(monitor, remote::monitor_port);
+    if (!parsed)
+        return parsed.error();
+    const Result<sockaddr_in> address = remote::resolve(*parsed);
+    if (!address)
+        return address.error();
+    return remote::send_report(*address, message);
+}
+
+} // namespace
+
+// On the session's stack; entry.S returns what this returns.
+extern "C" int rfork_session_run(Session* session, const char* argument, Operation operation) {
+    ActiveSession active(session);
+    const int before = errno;
+    const Result<int> outcome = operation == Operation::fork ? remote_fork(*session, argument)
+                                                             : checkpoint(*session, argument);
+    if (!outcome)
+        return fail(outcome.error());
+    errno = before;
+    return *outcome;
+}
+
+extern "C" RFORK_API int rfork_report(const char* monitor, const char* message) {
+    const int before = errno;
+    if (Result<void> r = report_line(monitor, message); !r)
+        return fail(r.error());
+    errno = before;
+    return 0;
+}
+
+extern "C" RFORK_API const rfork_phase_times* rfork_phase_times_last() {
+    return &last_times;
+}
+
+} // namespace rfork::api

@@ -1,0 +1,53 @@
+// The working memory of one rfork(): a stack, the caller's registers, and an arena.
+//
+// The caller's own memory must be as if nothing had happened, and the image must not contain what
+// librfork needed to write it. So the assembly entry (arch/x86_64/entry.S) maps a session before it
+// does anything else, saves the registers there, and runs all C++ on the session's stack; whatever
+// is allocated on the way comes from its arena, never from malloc, whose locks another thread may
+// hold in a copy made by raw clone. One munmap gives everything back.
+//
+//   0        4096             64 KiB                                    1 MiB        size
+//   | Session | XSAVE area ... | (guard page) stack, growing down  <-    | arena ->   |
+#pragma once
+
+#include "arch/arch.h"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace rfork::api {
+
+struct Session {
+    arch::Registers registers;  // at the entry, filled in by entry.S
+    std::uint64_t stack_top;    // for entry.S
+    std::uint64_t uses_xsave;   // for entry.S: XSAVE, or FXSAVE
+    std::uint64_t size;         // of the whole mapping
+    std::uint64_t arena_used;   // offset of the first free byte
+    Session* outer;             // the session that was active before, for a call from a handler
+
+    std::uint64_t start() const { return reinterpret_cast<std::uint64_t>(this); }
+    const std::uint8_t* xstate() const { return reinterpret_cast<const std::uint8_t*>(this) + 4096; }
+};
+
+inline constexpr std::uint64_t session_stack_bottom = 64 * 1024;
+inline constexpr std::uint64_t session_arena_start = 1024 * 1024;
+
+// What the session is for; entry.S passes it through.
+enum class Operation : int { fork = 0, checkpoint = 1 };
+
+extern "C" {
+// Called by entry.S with the caller's vector registers still live, so compiled without any.
+// nullptr when there is not even the address space for it.
+Session* rfork_session_create();
+void rfork_session_destroy(Session*);
+
+// The C++ side of rfork() and rfork_checkpoint(); result and errno are the caller's.
+int rfork_session_run(Session*, const char* argument, Operation);
+int rfork_session_failed();
+
+// Where a copy comes to life: entry.S. Unmaps the stub's window, rdi..rdi+rsi, and returns CHILD
+// from the call that froze it.
+void rfork_landing();
+}
+
+} // namespace rfork::api

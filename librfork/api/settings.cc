@@ -1,0 +1,52 @@
+#include "api/settings.h"
+
+#include <cerrno>
+#include <cstdlib>
+
+namespace rfork::api {
+namespace {
+
+Result<std::string> required(const char* name, const char* what) {
+    const char* value = std::getenv(name);
+    if (!value || !*value)
+        return Error{ENOENT, std::string(name) + " is not set: set it to " + what};
+    return std::string(value);
+}
+
+Result<int> milliseconds(const char* name, int otherwise) {
+    const char* value = std::getenv(name);
+    if (!value || !*value)
+        return otherwise;
+    constexpr long longest = 24 * 3600 * 1000;
+    char* end = nullptr;
+    const long ms = std::strtol(value, &end, 10);
+    if (*end || ms < 1 || ms > longest)
+        return Error{EINVAL, std::string(name) + " is '" + value +
+                                 "': it must be a number of milliseconds from 1 to 86400000"};
+    return int(ms);
+}
+
+} // namespace
+
+Result<Settings> read_settings() {
+    Settings settings;
+    Result<std::string> spool =
+        required("RFORK_SPOOL", "the directory that the hosts share, by the same path on each");
+    if (!spool)
+        return spool.error();
+    settings.spool = std::move(*spool);
+    Result<std::string> key =
+        required("RFORK_KEY_FILE", "the file with the hosts' shared key (rfork keygen makes one)");
+    if (!key)
+        return key.error();
+    settings.key_file = std::move(*key);
+    if (const char* monitor = std::getenv("RFORK_MONITOR"))
+        settings.monitor = monitor;
+    const Result<int> timeout = milliseconds("RFORK_TIMEOUT_MS", settings.timeout_ms);
+    if (!timeout)
+        return timeout.error();
+    settings.timeout_ms = *timeout;
+    return settings;
+}
+
+} // namespace rfork::api

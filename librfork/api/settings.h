@@ -1,0 +1,19 @@
+// The environment of a program that calls rfork().
+#pragma once
+
+#include "base/result.h"
+
+#include <string>
+
+namespace rfork::api {
+
+struct Settings {
+    std::string spool;    // RFORK_SPOOL
+    std::string key_file; // RFORK_KEY_FILE
+    std::string monitor;  // RFORK_MONITOR; empty: silent
+    int timeout_ms = 15000; // RFORK_TIMEOUT_MS
+};
+
+Result<Settings> read_settings();
+
+} // namespace rfork::api

@@ -1,0 +1,125 @@
+// rfork() and rfork_checkpoint(): the part that has to be assembly.
+//
+// By the ABI the caller expects only callee-saved registers back, but a call that claims that
+// nothing has happened keeps the vector and x87 registers too, in the caller and in the copy; both
+// are saved here before any compiled code can touch them. The frozen registers are those of the
+// moment of the call, with rip at rfork_landing: that is where the copy wakes up, and where gdb
+// finds it, one return away from the caller.
+#include "arch/x86_64/offsets.h"
+
+    .text
+
+    .macro ENTRY name operation
+    .globl \name
+    .type \name, @function
+\name:
+    .cfi_startproc
+    endbr64
+    mov     $\operation, %esi
+    jmp     enter
+    .cfi_endproc
+    .size \name, . - \name
+    .endm
+
+    ENTRY rfork 0
+    ENTRY rfork_checkpoint 1
+
+    .type enter, @function
+enter:                                  // rdi: argument, esi: operation
+    .cfi_startproc
+    push    %rbp
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset rbp, 0
+    mov     %rsp, %rbp
+    .cfi_def_cfa_register rbp
+    push    %rbx
+    .cfi_offset rbx, -24
+    push    %r12
+    .cfi_offset r12, -32
+    push    %r13
+    .cfi_offset r13, -40
+    mov     %rdi, %r12
+    mov     %esi, %r13d
+    and     $-16, %rsp
+    call    rfork_session_create        // uses general registers only
+    test    %rax, %rax
+    jz      2f
+
+    mov     %rax, %rbx
+    mov     %r15, REG_R15(%rbx)
+    mov     %r14, REG_R14(%rbx)
+    mov     -24(%rbp), %rax             // r13, r12, rbx, rbp as they were on entry
+    mov     %rax, REG_R13(%rbx)
+    mov     -16(%rbp), %rax
+    mov     %rax, REG_R12(%rbx)
+    mov     -8(%rbp), %rax
+    mov     %rax, REG_RBX(%rbx)
+    mov     (%rbp), %rax
+    mov     %rax, REG_RBP(%rbx)
+    lea     8(%rbp), %rax               // at the return address
+    mov     %rax, REG_RSP(%rbx)
+    lea     rfork_landing(%rip), %rax
+    mov     %rax, REG_RIP(%rbx)
+    pushfq
+    pop     %rax
+    mov     %rax, REG_EFLAGS(%rbx)
+
+    cmpq    $0, SESSION_USES_XSAVE(%rbx)
+    je      3f
+    xor     %ecx, %ecx
+    xgetbv                              // edx:eax = every component user space may use
+    xsave64 SESSION_XSTATE(%rbx)
+    jmp     4f
+3:  fxsave64 SESSION_XSTATE(%rbx)
+4:
+    mov     SESSION_STACK_TOP(%rbx), %rsp
+    mov     %rbx, %rdi
+    mov     %r12, %rsi
+    mov     %r13d, %edx
+    cld
+    call    rfork_session_run
+    mov     %eax, %r12d
+
+    cmpq    $0, SESSION_USES_XSAVE(%rbx)
+    je      5f
+    xor     %ecx, %ecx
+    xgetbv
+    xrstor64 SESSION_XSTATE(%rbx)
+    jmp     6f
+5:  fxrstor64 SESSION_XSTATE(%rbx)
+6:
+    lea     -24(%rbp), %rsp
+    and     $-16, %rsp
+    mov     %rbx, %rdi
+    call    rfork_session_destroy       // uses general registers only
+    mov     %r12d, %eax
+1:  lea     -24(%rbp), %rsp
+    pop     %r13
+    pop     %r12
+    pop     %rbx
+    pop     %rbp
+    .cfi_remember_state
+    .cfi_def_cfa rsp, 8
+    ret
+    .cfi_restore_state
+
+2:  call    rfork_session_failed
+    jmp     1b
+    .cfi_endproc
+    .size enter, . - enter
+
+// The copy's first instruction, and all that is left of us there: rsp is at the return address of
+// the call, rdi and rsi say where the stub was.
+    .globl rfork_landing
+    .hidden rfork_landing
+    .type rfork_landing, @function
+rfork_landing:
+    .cfi_startproc
+    mov     $11, %eax                   // munmap
+    syscall
+    xor     %eax, %eax                  // RFORK_CHILD
+    ret
+    .cfi_endproc
+    .size rfork_landing, . - rfork_landing
+
+    .section .note.GNU-stack, "", @progbits

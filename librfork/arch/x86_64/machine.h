@@ -1,0 +1,88 @@
+// What the rest of rfork needs to know of x86-64.
+#pragma once
+
+#include "arch/x86_64/syscall.h"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace rfork::arch {
+
+inline constexpr std::uint32_t elf_machine = 62; // EM_X86_64
+
+// First address that no user mapping can have with 4-level paging, and with 5-level paging unless
+// the program asked for it by a hint.
+inline constexpr std::uint64_t address_space_end = 0x7ffffffff000;
+
+// A fresh exec puts the stack, the vDSO and its data into the top of the address space (mmap_base),
+// or, with an unlimited stack, from TASK_SIZE/3 = 0x2aaaaaaab000 up; a PIE goes to 0x55...; a
+// position-dependent program and its heap lie near the bottom. Between 1 TiB-aligned 0x1000... and
+// 0x2000... a fresh process has nothing.
+inline constexpr std::uint64_t window_search_start = 0x100000000000;
+inline constexpr std::uint64_t window_search_end = 0x200000000000;
+
+// General registers of a thread in the order of struct user_regs_struct (sys/user.h).
+struct Registers {
+    std::uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+    std::uint64_t orig_rax, rip, cs, eflags, rsp, ss, fs_base, gs_base, ds, es, fs, gs;
+};
+static_assert(sizeof(Registers) == 27 * 8);
+
+// The XSAVE area in the standard format of the CPU that wrote it, and where that CPU puts each
+// component: offsets beyond AVX differ between CPUs (CPUID leaf 0xD).
+inline constexpr unsigned xstate_components = 32;
+struct XstateComponent {
+    std::uint32_t offset;
+    std::uint32_t size;
+};
+inline constexpr std::size_t xstate_limit = 16 * 1024; // with AMX it is 11 KiB
+inline constexpr std::size_t xstate_bv_offset = 512;
+inline constexpr std::size_t xstate_xcr0_offset = 464; // where the kernel's core dumps put XCR0
+
+struct CpuidResult {
+    std::uint32_t eax, ebx, ecx, edx;
+};
+
+inline CpuidResult cpuid(std::uint32_t leaf, std::uint32_t subleaf = 0) {
+    CpuidResult r;
+    __asm__ volatile("cpuid"
+                     : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
+                     : "a"(leaf), "c"(subleaf));
+    return r;
+}
+
+inline bool has_xsave() {
+    return cpuid(1).ecx & (1u << 27); // OSXSAVE: the kernel has enabled it
+}
+
+// XCR0: the state components that user space may use. Without XSAVE: x87 and SSE.
+inline std::uint64_t enabled_xstate() {
+    if (!has_xsave())
+        return 3;
+    std::uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (std::uint64_t(high) << 32) | low;
+}
+
+inline constexpr std::uint64_t xstate_amx = (1u << 17) | (1u << 18);
+
+// Layout and size of the standard-format area for `features`.
+inline std::uint32_t xstate_layout(std::uint64_t features,
+                                   XstateComponent (&layout)[xstate_components]) {
+    std::uint32_t size = 512 + 64;
+    for (unsigned i = 0; i < xstate_components; ++i)
+        layout[i] = {0, 0};
+    layout[0] = {0, 160};   // x87: and the header fields of the legacy region
+    layout[1] = {160, 256}; // the XMM registers
+    for (unsigned i = 2; i < xstate_components; ++i) {
+        if (!(features >> i & 1))
+            continue;
+        const CpuidResult r = cpuid(0xd, i);
+        layout[i] = {r.ebx, r.eax};
+        if (r.ebx + r.eax > size)
+            size = r.ebx + r.eax;
+    }
+    return size;
+}
+
+} // namespace rfork::arch

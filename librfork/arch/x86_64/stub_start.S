@@ -1,0 +1,30 @@
+// The first and the last instruction of the stub.
+//
+// The kernel enters at stub_start with the argument block on its own stack. The stub unmaps that
+// stack later, so it moves at once to one of its own, at the end of its window.
+#include "arch/x86_64/offsets.h"
+
+    .section .text.start, "ax", @progbits
+    .globl stub_start
+    .type stub_start, @function
+stub_start:
+    mov     %rsp, %rdi                  // argc, argv, envp, auxv
+    lea     stub_metadata(%rip), %rsi   // image::Header, mapped right behind the stub
+    mov     HEADER_WINDOW_END(%rsi), %rsp
+    xor     %ebp, %ebp
+    call    stub_main
+    ud2
+    .size stub_start, . - stub_start
+
+    .text
+// [[noreturn]] void stub_leave(SignalFrame*): this thread becomes what the frame describes.
+    .globl stub_leave
+    .type stub_leave, @function
+stub_leave:
+    lea     8(%rdi), %rsp               // as if the handler had returned through pretcode
+    mov     $15, %eax                   // rt_sigreturn
+    syscall
+    ud2
+    .size stub_leave, . - stub_leave
+
+    .section .note.GNU-stack, "", @progbits

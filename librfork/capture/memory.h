@@ -1,0 +1,13 @@
+// Decides for every mapping how it travels, or that it cannot.
+#pragma once
+
+#include "capture/memory_map.h"
+#include "capture/snapshot.h"
+
+namespace rfork::capture {
+
+// Fills in snapshot.mappings from `entries`, leaving out `own`, ranges of librfork's working memory.
+Result<void> classify_memory(const std::vector<MemoryMapEntry>& entries,
+                             std::span<const Range> own, Snapshot& snapshot);
+
+} // namespace rfork::capture

@@ -1,0 +1,160 @@
+// Which pages of our own memory can hold anything.
+//
+// Private anonymous memory: those present or swapped out, and not the zero page. PAGEMAP_SCAN skips
+// what was never touched, terabytes of it at once; /proc/self/pagemap, the older way, has an entry
+// for each page whether it is there or not.
+//
+// Shared anonymous memory: fork(2) does not copy its page tables, so a copy of the process has
+// nothing to show there. mincore(2) tells what the object itself has in memory, but nothing of what
+// is swapped out; read in where it has holes, it would fill them. So where swap is in use, all pages
+// count.
+#include "capture/own_pages.h"
+
+#include <cerrno>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/sysinfo.h>
+
+namespace rfork::capture {
+namespace {
+
+constexpr std::uint64_t page = image::page_size;
+
+// <linux/fs.h> of Linux 6.7; Debian 12's headers are older.
+struct ScannedRegion {
+    std::uint64_t start, end, categories;
+};
+struct ScanArgument {
+    std::uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+    std::uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+constexpr unsigned long pagemap_scan = _IOWR('f', 16, ScanArgument);
+constexpr std::uint64_t page_is_present = 1 << 3, page_is_swapped = 1 << 4, page_is_pfnzero = 1 << 5;
+
+void add(std::vector<Range>& pages, Range range) {
+    if (!pages.empty() && pages.back().end == range.start)
+        pages.back().end = range.end;
+    else
+        pages.push_back(range);
+}
+
+bool swap_in_use() {
+    struct sysinfo info {};
+    return sysinfo(&info) != 0 || info.freeswap != info.totalswap;
+}
+
+} // namespace
+
+Result<void> OwnPages::find_pages(const image::Mapping& mapping, std::vector<Range>& pages) {
+    const Range range{mapping.start, mapping.end};
+    switch (mapping.kind) {
+    case image::MappingKind::anonymous:
+        if (Result<void> r = find_touched(range, pages); !r)
+            return r;
+        break;
+    case image::MappingKind::shared_anonymous:
+        if (Result<void> r = find_resident(range, pages); !r)
+            return r;
+        break;
+    case image::MappingKind::file_content:
+    case image::MappingKind::vdso:
+        pages.push_back(range);
+        break;
+    case image::MappingKind::file_shared: // the file has them
+    case image::MappingKind::vvar:        // nobody can read them but the vDSO
+        return {};
+    }
+    if (!(mapping.prot & PROT_READ) && !pages.empty())
+        if (mprotect(reinterpret_cast<void*>(mapping.start), range.size(), PROT_READ) != 0)
+            return system_error(errno, "cannot make memory of the process readable");
+    return {};
+}
+
+Result<void> OwnPages::find_touched(Range range, std::vector<Range>& pages) {
+    ScannedRegion regions[256];
+    ScanArgument argument{};
+    argument.size = sizeof argument;
+    argument.start = range.start;
+    argument.end = range.end;
+    argument.vec = reinterpret_cast<std::uint64_t>(regions);
+    argument.vec_len = sizeof regions / sizeof regions[0];
+    argument.category_inverted = page_is_pfnzero; // not the zero page ...
+    argument.category_mask = page_is_pfnzero;
+    argument.category_anyof_mask = page_is_present | page_is_swapped; // ... but something
+    argument.return_mask = page_is_present;
+    while (scan_works_ && argument.start < range.end) {
+        const int count = ioctl(pagemap_.get(), pagemap_scan, &argument);
+        if (count < 0) {
+            scan_works_ = false; // an older kernel: its first call fails, nothing was added yet
+            break;
+        }
+        for (int i = 0; i < count; ++i)
+            add(pages, {regions[i].start, regions[i].end});
+        argument.start = argument.walk_end;
+    }
+    if (scan_works_)
+        return {};
+    return find_touched_by_table({argument.start, range.end}, pages);
+}
+
+Result<void> OwnPages::find_touched_by_table(Range range, std::vector<Range>& pages) {
+    constexpr std::uint64_t present = std::uint64_t(1) << 63, swapped = std::uint64_t(1) << 62;
+    std::vector<std::uint64_t> entries(32 * 1024);
+    for (std::uint64_t at = range.start; at < range.end;) {
+        std::uint64_t wanted = (range.end - at) / page;
+        if (wanted > entries.size())
+            wanted = entries.size();
+        const ssize_t got = pread(pagemap_.get(), entries.data(), wanted * sizeof entries[0],
+                                  off_t(at / page * sizeof entries[0]));
+        if (got < ssize_t(sizeof entries[0]))
+            return system_error(got < 0 ? errno : EIO, "cannot read /proc/self/pagemap");
+        const std::uint64_t count = std::uint64_t(got) / sizeof entries[0];
+        for (std::uint64_t i = 0; i < count; ++i)
+            if (entries[i] & (present | swapped))
+                add(pages, {at + i * page, at + (i + 1) * page});
+        at += count * page;
+    }
+    return {};
+}
+
+Result<void> OwnPages::find_resident(Range range, std::vector<Range>& pages) {
+    if (swap_in_use()) {
+        pages.push_back(range);
+        return {};
+    }
+    std::vector<unsigned char> resident(64 * 1024);
+    for (std::uint64_t at = range.start; at < range.end;) {
+        std::uint64_t size = resident.size() * page;
+        if (size > range.end - at)
+            size = range.end - at;
+        if (mincore(reinterpret_cast<void*>(at), size, resident.data()) != 0)
+            return system_error(errno, "cannot find out which pages of shared memory are in use");
+        for (std::uint64_t i = 0; i < size / page; ++i)
+            if (resident[i] & 1)
+                add(pages, {at + i * page, at + (i + 1) * page});
+        at += size;
+    }
+    return {};
+}
+
+Result<std::span<const std::uint8_t>> OwnPages::bytes(Range range) {
+    return std::span(reinterpret_cast<const std::uint8_t*>(range.start), range.size());
+}
+
+Result<std::uint64_t> OwnPages::store(Range range, int fd, std::uint64_t offset) {
+    std::uint64_t done = 0;
+    while (done < range.size()) {
+        const ssize_t put = pwrite(fd, reinterpret_cast<const void*>(range.start + done),
+                                   range.size() - done, off_t(offset + done));
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0 && errno == EFAULT)
+            break; // behind the end of a mapped file there is nothing, only SIGBUS
+        if (put < 0)
+            return system_error(errno, "cannot write the image");
+        done += std::uint64_t(put);
+    }
+    return done / page * page;
+}
+
+} // namespace rfork::capture

@@ -1,0 +1,28 @@
+// The page source for a process that captures itself: its memory is simply there.
+#pragma once
+
+#include "base/unique_fd.h"
+#include "capture/snapshot.h"
+
+namespace rfork::capture {
+
+class OwnPages : public PageSource {
+  public:
+    // Used in the copy made for the capture only: mappings that cannot be read are made readable
+    // there, which the caller does not notice.
+    explicit OwnPages(UniqueFd pagemap) : pagemap_(std::move(pagemap)) {}
+
+    Result<void> find_pages(const image::Mapping& mapping, std::vector<Range>& pages) override;
+    Result<std::span<const std::uint8_t>> bytes(Range range) override;
+    Result<std::uint64_t> store(Range range, int fd, std::uint64_t offset) override;
+
+  private:
+    Result<void> find_touched(Range range, std::vector<Range>& pages);
+    Result<void> find_touched_by_table(Range range, std::vector<Range>& pages);
+    Result<void> find_resident(Range range, std::vector<Range>& pages);
+
+    UniqueFd pagemap_;
+    bool scan_works_ = true; // PAGEMAP_SCAN, Linux 6.7
+};
+
+} // namespace rfork::capture

@@ -1,0 +1,186 @@
+#include "capture/self.h"
+
+#include <bit>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+// glibc 2.35 and later register a restartable-sequences area for every thread, at this offset from
+// the thread pointer; other libcs do not have the symbols.
+extern "C" {
+extern const std::ptrdiff_t __rseq_offset __attribute__((weak));
+extern const unsigned int __rseq_size __attribute__((weak));
+}
+
+namespace rfork::capture {
+namespace {
+
+KernelFacts ask_kernel() {
+    KernelFacts facts;
+    for (unsigned number = 1; number <= kinds::signal_count; ++number)
+        arch::syscall(SYS_rt_sigaction, number, nullptr, &facts.signal_actions[number - 1],
+                      sizeof(std::uint64_t));
+    facts.timer_slack = std::uint64_t(arch::syscall(SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0, 0));
+    facts.persona = std::uint64_t(arch::syscall(SYS_personality, 0xffffffff));
+    facts.brk = std::uint64_t(arch::syscall(SYS_brk, 0));
+    facts.no_new_privileges = arch::syscall(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) > 0;
+    facts.thp_disable = arch::syscall(SYS_prctl, PR_GET_THP_DISABLE, 0, 0, 0, 0) > 0;
+    int subreaper = 0;
+    arch::syscall(SYS_prctl, PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0);
+    facts.child_subreaper = subreaper;
+    return facts;
+}
+
+void ask_registrations(kinds::ThreadRecord& record) {
+    arch::syscall(SYS_prctl, PR_GET_TID_ADDRESS, &record.tid_address, 0, 0, 0);
+    arch::syscall(SYS_get_robust_list, 0, &record.robust_list, &record.robust_list_size);
+    struct {
+        std::uint64_t sp;
+        std::int32_t flags;
+        std::uint32_t pad;
+        std::uint64_t size;
+    } altstack{};
+    arch::syscall(SYS_sigaltstack, nullptr, &altstack);
+    record.altstack_sp = altstack.sp;
+    record.altstack_flags = std::uint32_t(altstack.flags);
+    record.altstack_size = altstack.size;
+    arch::syscall(SYS_rt_sigprocmask, SIG_BLOCK, nullptr, &record.signal_mask,
+                  sizeof record.signal_mask);
+}
+
+// The kernel does not tell a process where its own area is, so libc's word is taken. The registered
+// size is at least 32 whatever __rseq_size says: that counts the fields in use (glibc 2.40).
+void ask_rseq(kinds::ThreadRecord& record) {
+    constexpr std::uint32_t smallest = 32, signature = 0x53053053; // x86: glibc's RSEQ_SIG
+    if (&__rseq_size == nullptr || __rseq_size == 0)
+        return;
+    record.rseq = record.registers.fs_base + std::uint64_t(__rseq_offset);
+    record.rseq_size = __rseq_size < smallest ? smallest : __rseq_size;
+    record.rseq_signature = signature;
+}
+
+Thread ask_thread(const api::Session& session) {
+    constexpr int get_fs = 0x1003, get_gs = 0x1004;
+    constexpr std::uint64_t user_cs = 0x33, user_ss = 0x2b, no_system_call = ~std::uint64_t(0);
+    Thread thread;
+    kinds::ThreadRecord& record = thread.record;
+    record.tid = std::int32_t(arch::syscall(SYS_gettid));
+    record.registers = session.registers;
+    record.registers.cs = user_cs;
+    record.registers.ss = user_ss;
+    record.registers.orig_rax = no_system_call;
+    arch::syscall(SYS_arch_prctl, get_fs, &record.registers.fs_base);
+    arch::syscall(SYS_arch_prctl, get_gs, &record.registers.gs_base);
+    ask_registrations(record);
+    ask_rseq(record);
+
+    record.xcr0 = arch::enabled_xstate();
+    record.xstate_size = (arch::xstate_layout(record.xcr0, record.layout) + 7) / 8 * 8;
+    thread.xstate.assign(session.xstate(), session.xstate() + record.xstate_size);
+    if (!arch::has_xsave()) { // FXSAVE has no header that would tell what is in use
+        const std::uint64_t x87_and_sse = 3;
+        std::memcpy(thread.xstate.data() + arch::xstate_bv_offset, &x87_and_sse,
+                    sizeof x87_and_sse);
+    }
+    return thread;
+}
+
+bool any_interval_timer() {
+    for (int which : {ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF}) {
+        itimerval value{};
+        if (getitimer(which, &value) == 0 && (value.it_value.tv_sec || value.it_value.tv_usec))
+            return true;
+    }
+    return false;
+}
+
+Error cannot_carry(const std::string& what, const std::string& remedy) {
+    return {ENOTSUP, what + ", which an image cannot carry yet: " + remedy};
+}
+
+} // namespace
+
+OwnFacts ask_own_facts(const api::Session& session) {
+    OwnFacts facts;
+    facts.kernel = ask_kernel();
+    facts.thread = ask_thread(session);
+    facts.timer_armed = any_interval_timer();
+    arch::syscall(SYS_rt_sigpending, &facts.pending_signals, sizeof facts.pending_signals);
+    return facts;
+}
+
+Result<Self> Self::open(const OwnFacts& facts) {
+    // /proc may belong to another pid namespace than getppid(2) speaks of.
+    UniqueFd status(::open("/proc/self/status", O_RDONLY | O_CLOEXEC));
+    char text[2048];
+    const ssize_t got = status ? ::read(status.get(), text, sizeof text - 1) : -1;
+    if (got <= 0)
+        return system_error(errno, "cannot read /proc/self/status", "mount /proc");
+    text[got] = '\0';
+    const std::string parent = field(text, "PPid");
+    UniqueFd directory(::open(("/proc/" + parent).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!directory)
+        return system_error(errno, "cannot open /proc/" + parent + " of the calling process");
+    return Self(getppid(), std::move(directory), facts);
+}
+
+Result<void> Self::check_capturable() const {
+    struct stat tasks;
+    if (fstatat(directory(), "task", &tasks, 0) != 0)
+        return system_error(errno, "cannot count the threads of the process");
+    if (tasks.st_nlink > 3) // ".", ".." and one for each thread
+        return cannot_carry("the process has " + std::to_string(tasks.st_nlink - 2) + " threads",
+                            "call rfork() while there is one");
+    if (facts_->timer_armed)
+        return cannot_carry("an interval timer or alarm is armed", "disarm it before the call");
+    const Result<std::string> timers = read("timers"); // absent without CONFIG_CHECKPOINT_RESTORE
+    if (timers && !timers->empty())
+        return cannot_carry("the process has a POSIX timer (timer_create)",
+                            "delete it before the call");
+    if (facts_->pending_signals) {
+        const int number = std::countr_zero(facts_->pending_signals) + 1;
+        return cannot_carry("signal " + std::to_string(number) + " is blocked and pending",
+                            "handle it before the call");
+    }
+    if (getuid() != geteuid() || getgid() != getegid())
+        return cannot_carry("the process runs with other rights than its user's (set-user-ID)",
+                            "give them up before the call");
+    return {};
+}
+
+Result<Identity> Self::identity() const {
+    Identity identity;
+    identity.pid = pid_;
+    const Result<std::string> status = read("status");
+    if (!status)
+        return status.error();
+    identity.parent = std::atoi(field(*status, "PPid").c_str());
+    identity.process_group = getpgid(pid_);
+    identity.session = getsid(pid_);
+    identity.uid = getuid();
+    identity.gid = getgid();
+    identity.nice = getpriority(PRIO_PROCESS, unsigned(pid_));
+    char name[17] = {};
+    prctl(PR_GET_NAME, name);
+    identity.name = name;
+    if (Result<std::string> arguments = read("cmdline")) {
+        for (char& c : *arguments)
+            if (c == '\0')
+                c = ' ';
+        while (!arguments->empty() && arguments->back() == ' ')
+            arguments->pop_back();
+        identity.arguments = std::move(*arguments);
+    }
+    return identity;
+}
+
+} // namespace rfork::capture

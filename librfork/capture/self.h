@@ -1,0 +1,51 @@
+// The source that is the caller itself.
+//
+// Capture happens in two places. In the caller, before anything else: what a copy would not inherit
+// (robust list, tid address) and what only the process can ask (signal actions, alternate stack).
+// Then in a copy of the caller made for the purpose: everything else, while the caller waits.
+#pragma once
+
+#include "api/session.h"
+#include "base/unique_fd.h"
+#include "capture/source.h"
+
+#include <sys/types.h>
+
+namespace rfork::capture {
+
+// Asked in the caller.
+struct OwnFacts {
+    KernelFacts kernel;
+    Thread thread;
+    std::uint64_t pending_signals = 0;
+    bool timer_armed = false;
+};
+OwnFacts ask_own_facts(const api::Session& session);
+
+// Seen from the copy: the caller is the copy's parent, which stands still and waits.
+class Self : public Source {
+  public:
+    static Result<Self> open(const OwnFacts& facts);
+
+    int pid() const override { return pid_; }
+    int directory() const override { return directory_.get(); }
+    const KernelFacts& facts() const override { return facts_->kernel; }
+    const std::vector<Thread>& threads() const override { return threads_; }
+
+    // What an image cannot carry although no collector would come across it.
+    Result<void> check_capturable() const;
+    Result<Identity> identity() const;
+
+    Self(Self&&) = default;
+
+  private:
+    Self(pid_t pid, UniqueFd directory, const OwnFacts& facts)
+        : pid_(pid), directory_(std::move(directory)), facts_(&facts), threads_{facts.thread} {}
+
+    pid_t pid_;
+    UniqueFd directory_;
+    const OwnFacts* facts_;
+    std::vector<Thread> threads_;
+};
+
+} // namespace rfork::capture

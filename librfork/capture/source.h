@@ -1,0 +1,46 @@
+// Where a snapshot comes from. Today the caller itself (self.h); a process given by pid, and an
+// image that exists already, will be others. Collectors see a process only through this.
+#pragma once
+
+#include "arch/arch.h"
+#include "base/result.h"
+#include "capture/snapshot.h"
+#include "kinds/attributes/record.h"
+#include "kinds/signal_actions/record.h"
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+namespace rfork::capture {
+
+// What only the process itself, or a tracer in its place, can ask the kernel.
+struct KernelFacts {
+    std::array<kinds::SignalAction, kinds::signal_count> signal_actions{};
+    std::uint64_t timer_slack = 0;
+    std::uint64_t persona = 0;
+    std::uint64_t brk = 0;
+    bool no_new_privileges = false;
+    bool child_subreaper = false;
+    bool thp_disable = false;
+};
+
+class Source {
+  public:
+    // The process as /proc shows it: its pid there, and its directory.
+    virtual int pid() const = 0;
+    virtual int directory() const = 0;
+    virtual const KernelFacts& facts() const = 0;
+    virtual const std::vector<Thread>& threads() const = 0;
+
+    Result<std::string> read(const char* name) const;     // a whole file, at most 1 MiB
+    Result<std::string> link(const std::string& name) const; // where a symbolic link leads
+
+  protected:
+    ~Source() = default;
+};
+
+// The value behind "name:" in the text of /proc/PID/status and its like; "" if it is not there.
+std::string field(const std::string& text, const char* name);
+
+} // namespace rfork::capture

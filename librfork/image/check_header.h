@@ -1,0 +1,13 @@
+// The part of the reader's checks that concerns the image's Header: whether it agrees with itself,
+// with the program headers, and with the file it lies in.
+#pragma once
+
+#include "base/result.h"
+#include "image/check_front.h"
+#include "image/format.h"
+
+namespace rfork::image {
+
+Result<void> check_header(const Header& header, const Front& front, std::uint64_t file_size);
+
+} // namespace rfork::image

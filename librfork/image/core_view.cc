@@ -1,0 +1,208 @@
+#include "image/core_view.h"
+
+#include <csignal>
+#include <cstring>
+#include <sys/mman.h>
+#include <sys/procfs.h>
+
+namespace rfork::image {
+namespace {
+
+using capture::Snapshot;
+
+constexpr std::uint64_t section_table_size = 1024; // of the executable view; see writer.cc
+constexpr std::uint64_t segment_number_limit = PN_XNUM;
+
+class Notes {
+  public:
+    void add(const char* owner, std::uint32_t type, const void* content, std::size_t size) {
+        const Elf64_Nhdr header{std::uint32_t(std::strlen(owner) + 1), std::uint32_t(size), type};
+        append(&header, sizeof header);
+        append(owner, header.n_namesz);
+        append(content, size);
+    }
+    std::vector<std::uint8_t> take() { return std::move(bytes_); }
+
+  private:
+    void append(const void* data, std::size_t size) {
+        const auto* first = static_cast<const std::uint8_t*>(data);
+        bytes_.insert(bytes_.end(), first, first + size);
+        bytes_.resize((bytes_.size() + 3) / 4 * 4);
+    }
+    std::vector<std::uint8_t> bytes_;
+};
+
+elf_prpsinfo process_note(const Snapshot& snapshot) {
+    const capture::Identity& who = snapshot.identity;
+    elf_prpsinfo info{};
+    info.pr_sname = 'R';
+    info.pr_nice = char(who.nice);
+    info.pr_uid = who.uid;
+    info.pr_gid = who.gid;
+    info.pr_pid = who.pid;
+    info.pr_ppid = who.parent;
+    info.pr_pgrp = who.process_group;
+    info.pr_sid = who.session;
+    who.name.copy(info.pr_fname, sizeof info.pr_fname - 1);
+    who.arguments.copy(info.pr_psargs, sizeof info.pr_psargs - 1);
+    return info;
+}
+
+elf_prstatus thread_note(const Snapshot& snapshot, const kinds::ThreadRecord& thread) {
+    elf_prstatus status{};
+    status.pr_pid = thread.tid;
+    status.pr_ppid = snapshot.identity.parent;
+    status.pr_pgrp = snapshot.identity.process_group;
+    status.pr_sid = snapshot.identity.session;
+    status.pr_sighold = thread.signal_mask;
+    status.pr_fpvalid = 1;
+    static_assert(sizeof status.pr_reg == sizeof thread.registers);
+    std::memcpy(&status.pr_reg, &thread.registers, sizeof status.pr_reg);
+    return status;
+}
+
+void add_thread_notes(Notes& notes, const Snapshot& snapshot, const capture::Thread& thread,
+                      bool first) {
+    const elf_prstatus status = thread_note(snapshot, thread.record);
+    notes.add("CORE", NT_PRSTATUS, &status, sizeof status);
+    if (first) {
+        const elf_prpsinfo info = process_note(snapshot);
+        notes.add("CORE", NT_PRPSINFO, &info, sizeof info);
+        const siginfo_t nothing{}; // no signal ended this process
+        notes.add("CORE", NT_SIGINFO, &nothing, sizeof nothing);
+        notes.add("CORE", NT_AUXV, snapshot.auxv.data(),
+                  snapshot.auxv.size() * sizeof snapshot.auxv[0]);
+    }
+    notes.add("CORE", NT_FPREGSET, thread.xstate.data(), sizeof(elf_fpregset_t));
+    if (!arch::has_xsave())
+        return;
+    // Debuggers learn the layout from XCR0, which the kernel puts into the software-reserved bytes.
+    std::vector<std::uint8_t> xstate = thread.xstate;
+    std::memcpy(xstate.data() + arch::xstate_xcr0_offset, &thread.record.xcr0,
+                sizeof thread.record.xcr0);
+    notes.add("LINUX", NT_X86_XSTATE, xstate.data(), xstate.size());
+}
+
+// NT_FILE: count, page size, {start, end, offset in pages} each, names.
+void add_file_note(Notes& notes, const Layout& layout, const Snapshot& snapshot) {
+    std::vector<std::uint64_t> table{0, page_size};
+    std::vector<char> names;
+    for (const Mapping& m : layout.mappings) {
+        const std::string_view name = snapshot.strings.at(m.name);
+        if (name.empty() || name[0] != '/')
+            continue;
+        ++table[0];
+        table.insert(table.end(), {m.start, m.end, m.origin_offset / page_size});
+        names.insert(names.end(), name.begin(), name.end());
+        names.push_back('\0');
+    }
+    std::vector<std::uint8_t> content(table.size() * sizeof table[0] + names.size());
+    std::memcpy(content.data(), table.data(), table.size() * sizeof table[0]);
+    std::memcpy(content.data() + table.size() * sizeof table[0], names.data(), names.size());
+    notes.add("CORE", NT_FILE, content.data(), content.size());
+}
+
+std::vector<std::uint8_t> make_notes(const Layout& layout, const Snapshot& snapshot) {
+    Notes notes;
+    for (std::size_t i = 0; i < snapshot.threads.size(); ++i)
+        add_thread_notes(notes, snapshot, snapshot.threads[i], i == 0);
+    add_file_note(notes, layout, snapshot);
+    return notes.take();
+}
+
+Elf64_Phdr segment(const Mapping& m, std::uint64_t start, std::uint64_t end,
+                   std::uint64_t file_offset, std::uint64_t file_size) {
+    Elf64_Phdr p{};
+    p.p_type = PT_LOAD;
+    p.p_flags = (m.prot & PROT_READ ? PF_R : 0u) | (m.prot & PROT_WRITE ? PF_W : 0u) |
+                (m.prot & PROT_EXEC ? PF_X : 0u);
+    p.p_offset = file_offset;
+    p.p_vaddr = start;
+    p.p_filesz = file_size;
+    p.p_memsz = end - start;
+    p.p_align = page_size;
+    return p;
+}
+
+// A segment for each run of bytes that the file has, and for each gap that it has not.
+std::vector<Elf64_Phdr> memory_segments(const Layout& layout) {
+    std::vector<Elf64_Phdr> segments;
+    std::size_t next = 0;
+    for (const Mapping& m : layout.mappings) {
+        std::uint64_t at = m.start;
+        while (next < layout.extents.size() && layout.extents[next].address < m.end) {
+            const Extent& e = layout.extents[next++];
+            if (e.address > at)
+                segments.push_back(segment(m, at, e.address, layout.header.pages_offset, 0));
+            at = e.address + e.size;
+            Elf64_Phdr* last = segments.empty() ? nullptr : &segments.back();
+            if (last && e.address != m.start && last->p_filesz == last->p_memsz &&
+                last->p_vaddr + last->p_memsz == e.address &&
+                last->p_offset + last->p_filesz == e.file_offset) {
+                last->p_filesz += e.size;
+                last->p_memsz += e.size;
+            } else {
+                segments.push_back(segment(m, e.address, at, e.file_offset, e.size));
+            }
+        }
+        if (at < m.end)
+            segments.push_back(segment(m, at, m.end, layout.header.pages_offset, 0));
+    }
+    return segments;
+}
+
+Elf64_Ehdr core_header(std::size_t segments, const CoreOffsets& where) {
+    Elf64_Ehdr h{};
+    std::memcpy(h.e_ident, ELFMAG, SELFMAG);
+    h.e_ident[EI_CLASS] = ELFCLASS64;
+    h.e_ident[EI_DATA] = ELFDATA2LSB;
+    h.e_ident[EI_VERSION] = EV_CURRENT;
+    h.e_type = ET_CORE;
+    h.e_machine = std::uint16_t(arch::elf_machine);
+    h.e_version = EV_CURRENT;
+    h.e_phoff = where.segments;
+    h.e_ehsize = sizeof h;
+    h.e_phentsize = sizeof(Elf64_Phdr);
+    h.e_phnum = std::uint16_t(segments);
+    if (segments >= segment_number_limit) { // then the number is in section header 0: elf(5), PN_XNUM
+        h.e_phnum = PN_XNUM;
+        h.e_shoff = where.count;
+        h.e_shentsize = sizeof(Elf64_Shdr);
+        h.e_shnum = 1;
+    }
+    return h;
+}
+
+} // namespace
+
+std::uint64_t core_view_size(const Layout& layout, const Snapshot& snapshot) {
+    return make_notes(layout, snapshot).size() + 8 +
+           (memory_segments(layout).size() + 1) * sizeof(Elf64_Phdr) + sizeof(Elf64_Shdr) +
+           sizeof(Elf64_Ehdr) + section_table_size;
+}
+
+CoreView make_core_view(const Layout& layout, const Snapshot& snapshot, CoreOffsets& where) {
+    CoreView view;
+    view.notes = make_notes(layout, snapshot);
+    std::vector<Elf64_Phdr> memory = memory_segments(layout);
+
+    where.notes = layout.header.core_offset;
+    where.segments = (where.notes + view.notes.size() + 7) / 8 * 8;
+    where.count = where.segments + (memory.size() + 1) * sizeof(Elf64_Phdr);
+    where.header = where.count + sizeof(Elf64_Shdr);
+    where.end = where.header + sizeof(Elf64_Ehdr);
+
+    Elf64_Phdr notes{};
+    notes.p_type = PT_NOTE;
+    notes.p_offset = where.notes;
+    notes.p_filesz = view.notes.size();
+    notes.p_align = 4;
+    view.segments.reserve(memory.size() + 1);
+    view.segments.push_back(notes);
+    view.segments.insert(view.segments.end(), memory.begin(), memory.end());
+    view.count.sh_info = std::uint32_t(view.segments.size());
+    view.header = core_header(view.segments.size(), where);
+    return view;
+}
+
+} // namespace rfork::image

@@ -1,0 +1,21 @@
+// Where everything goes: in the frozen process's address space, and in the file.
+#pragma once
+
+#include "capture/snapshot.h"
+
+namespace rfork::image {
+
+// Everything about an image but its bytes; from a snapshot alone, so it is decided before the first
+// byte is written.
+struct Layout {
+    Header header{};                // offsets and window final, hashes not yet
+    std::vector<Mapping> mappings;  // with file offsets
+    std::vector<Extent> extents;    // hashes not yet
+    std::vector<std::uint8_t> records; // with the threads'
+    std::uint64_t pages_size = 0;   // bytes of page data, for people
+};
+
+Result<Layout> lay_out(const capture::Snapshot& snapshot, std::uint64_t stub_size,
+                       std::uint64_t core_size(const Layout&, const capture::Snapshot&));
+
+} // namespace rfork::image

@@ -1,0 +1,272 @@
+// freeze(), second half: from a snapshot to a file.
+//
+//   1 lay_out          where everything goes, in memory and in the file
+//   2 write_front      ELF header, program headers, stub, core view, by libelf
+//   3 write_pages      memory, straight from where it lies, hashing as it goes
+//   4 write_metadata   last, because it holds the hashes
+//
+// Steps 2 and 4 overlap in the file: libelf lays down a place for the metadata that step 4 fills.
+#include "image/writer.h"
+
+#include "base/hash.h"
+#include "image/core_view.h"
+#include "image/layout.h"
+
+#include <cerrno>
+#include <cstring>
+#include <libelf.h>
+#include <unistd.h>
+
+extern "C" {
+extern const std::uint8_t rfork_stub_begin[];
+extern const std::uint8_t rfork_stub_end[];
+}
+
+namespace rfork::image {
+namespace {
+
+using capture::Snapshot;
+
+constexpr std::uint64_t stub_offset = page_size;
+
+std::uint64_t padded_stub_size() {
+    return (stub_code().size() + page_size - 1) / page_size * page_size;
+}
+
+Error elf_error(const char* what) {
+    return {EIO, std::string("cannot build the image's ELF structure (") + what +
+                     " of libelf failed with error " + std::to_string(elf_errno()) + ")"};
+}
+
+// A section of the executable view, for readelf and its kin; the kernel does not look at them.
+struct Section {
+    const char* name;
+    std::uint32_t type;
+    std::uint64_t flags;
+    std::uint64_t address;
+    std::uint64_t offset;
+    const void* data;
+    std::uint64_t size;
+    std::uint64_t align;
+};
+
+// "\0.name\0.name\0": the section name table of the given sections.
+std::string name_table(std::span<const Section> sections) {
+    std::string names(1, '\0');
+    for (const Section& s : sections)
+        names.append(s.name).push_back('\0');
+    return names;
+}
+
+Result<void> add_section(Elf* elf, const Section& section, std::size_t name) {
+    Elf_Scn* scn = elf_newscn(elf);
+    Elf64_Shdr* header = scn ? elf64_getshdr(scn) : nullptr;
+    Elf_Data* data = scn ? elf_newdata(scn) : nullptr;
+    if (!header || !data)
+        return elf_error("elf_newscn");
+    data->d_buf = const_cast<void*>(section.data);
+    data->d_size = section.size;
+    data->d_type = ELF_T_BYTE;
+    data->d_align = section.align;
+    data->d_version = EV_CURRENT;
+    header->sh_name = std::uint32_t(name);
+    header->sh_type = section.type;
+    header->sh_flags = section.flags;
+    header->sh_addr = section.address;
+    header->sh_offset = section.offset;
+    header->sh_size = section.size;
+    header->sh_addralign = section.align;
+    return {};
+}
+
+// What the kernel maps: the stub, and behind it the metadata with scratch memory.
+void fill_segments(Elf64_Phdr* p, const Header& h, const CoreOffsets& core,
+                   std::uint64_t notes_size) {
+    p[0].p_type = PT_LOAD;
+    p[0].p_flags = PF_R | PF_X;
+    p[0].p_offset = stub_offset;
+    p[0].p_vaddr = p[0].p_paddr = h.window.base;
+    p[0].p_filesz = p[0].p_memsz = h.window.metadata - h.window.base;
+    p[0].p_align = page_size;
+
+    p[1].p_type = PT_LOAD;
+    p[1].p_flags = PF_R | PF_W;
+    p[1].p_offset = h.metadata_offset;
+    p[1].p_vaddr = p[1].p_paddr = h.window.metadata;
+    p[1].p_filesz = h.metadata_size;
+    p[1].p_memsz = h.window.end - h.window.metadata;
+    p[1].p_align = page_size;
+
+    p[2].p_type = PT_NOTE;
+    p[2].p_flags = PF_R;
+    p[2].p_offset = core.notes;
+    p[2].p_filesz = notes_size;
+    p[2].p_align = 4;
+
+    p[3].p_type = PT_GNU_STACK;
+    p[3].p_flags = PF_R | PF_W;
+    p[3].p_align = 16;
+}
+
+// The executable view as libelf builds it, and everything in front of the pages.
+struct Front {
+    Elf* elf = nullptr;
+    ~Front() {
+        if (elf)
+            elf_end(elf);
+    }
+};
+
+Result<void> write_front(const Layout& layout, const Snapshot& snapshot, int fd) {
+    const Header& h = layout.header;
+    CoreOffsets core{};
+    const CoreView view = make_core_view(layout, snapshot, core);
+    const std::vector<std::uint8_t> blank(h.metadata_size);
+
+    std::vector<Section> sections = {
+        {".rfork.stub", SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR, h.window.base, stub_offset,
+         stub_code().data(), stub_code().size(), 16},
+        {".rfork.metadata", SHT_PROGBITS, SHF_ALLOC | SHF_WRITE, h.window.metadata,
+         h.metadata_offset, blank.data(), blank.size(), 16},
+        {".note.core", SHT_NOTE, 0, 0, core.notes, view.notes.data(), view.notes.size(), 4},
+        {".rfork.core.segments", SHT_PROGBITS, 0, 0, core.segments, view.segments.data(),
+         view.segments.size() * sizeof(Elf64_Phdr), 8},
+        {".rfork.core.count", SHT_PROGBITS, 0, 0, core.count, &view.count, sizeof view.count, 8},
+        {".rfork.core.header", SHT_PROGBITS, 0, 0, core.header, &view.header, sizeof view.header,
+         8},
+        {".shstrtab", SHT_STRTAB, 0, 0, core.end, nullptr, 0, 1},
+    };
+    const std::string names = name_table(sections);
+    sections.back().data = names.data();
+    sections.back().size = names.size();
+
+    elf_version(EV_CURRENT);
+    Front front;
+    front.elf = elf_begin(fd, ELF_C_WRITE, nullptr);
+    Elf64_Ehdr* ehdr = front.elf ? elf64_newehdr(front.elf) : nullptr;
+    Elf64_Phdr* phdrs = ehdr ? elf64_newphdr(front.elf, 4) : nullptr;
+    if (!phdrs)
+        return elf_error("elf_begin");
+    elf_flagelf(front.elf, ELF_C_SET, ELF_F_LAYOUT); // the offsets are ours
+    std::memcpy(ehdr->e_ident, ELFMAG, SELFMAG);
+    ehdr->e_ident[EI_CLASS] = ELFCLASS64;
+    ehdr->e_ident[EI_DATA] = ELFDATA2LSB;
+    ehdr->e_ident[EI_VERSION] = EV_CURRENT;
+    ehdr->e_type = ET_EXEC;
+    ehdr->e_machine = std::uint16_t(arch::elf_machine);
+    ehdr->e_version = EV_CURRENT;
+    ehdr->e_entry = h.window.base;
+    ehdr->e_phoff = sizeof(Elf64_Ehdr);
+    ehdr->e_shoff = (core.end + names.size() + 7) / 8 * 8;
+    ehdr->e_shstrndx = std::uint16_t(sections.size());
+    fill_segments(phdrs, h, core, view.notes.size());
+    std::size_t name = 1;
+    for (const Section& s : sections) {
+        if (Result<void> r = add_section(front.elf, s, name); !r)
+            return r;
+        name += std::strlen(s.name) + 1;
+    }
+    if (elf_update(front.elf, ELF_C_WRITE) < 0)
+        return errno == ENOSPC || errno == EDQUOT ? system_error(errno, "cannot write the image")
+                                                  : elf_error("elf_update");
+    return {};
+}
+
+// Memory, in the order of the file. What a mapped file does not have (its mapping is longer) stays
+// a hole, and has no extent.
+Result<void> write_pages(Layout& layout, capture::PageSource& pages, int fd) {
+    std::vector<Extent> stored;
+    stored.reserve(layout.extents.size());
+    for (Extent& e : layout.extents) {
+        const capture::Range range{e.address, e.address + e.size};
+        const Result<std::uint64_t> size = pages.store(range, fd, e.file_offset);
+        if (!size)
+            return size.error();
+        e.size = *size;
+        if (e.size == 0)
+            continue;
+        const auto bytes = pages.bytes({e.address, e.address + e.size});
+        if (!bytes)
+            return bytes.error();
+        e.hash = hash(std::as_bytes(*bytes));
+        stored.push_back(e);
+    }
+    layout.extents = std::move(stored);
+    if (ftruncate(fd, off_t(layout.header.file_size)) != 0)
+        return system_error(errno, "cannot write the image");
+    return {};
+}
+
+Result<void> pwrite_all(int fd, const void* data, std::size_t size, std::uint64_t offset) {
+    const auto* at = static_cast<const std::uint8_t*>(data);
+    while (size > 0) {
+        const ssize_t put = pwrite(fd, at, size, off_t(offset));
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return system_error(errno, "cannot write the image");
+        at += put;
+        size -= std::size_t(put);
+        offset += std::uint64_t(put);
+    }
+    return {};
+}
+
+Result<std::uint64_t> hash_of_front(int fd, std::uint64_t size) {
+    std::vector<std::byte> front(size);
+    std::size_t done = 0;
+    while (done < size) {
+        const ssize_t got = pread(fd, front.data() + done, size - done, off_t(done));
+        if (got <= 0)
+            return system_error(got < 0 ? errno : EIO, "cannot read back the image");
+        done += std::size_t(got);
+    }
+    return hash(front);
+}
+
+Result<void> write_metadata(Layout& layout, const Snapshot& snapshot, int fd) {
+    Header& h = layout.header;
+    h.extents.size = layout.extents.size() * sizeof(Extent); // never more than planned
+    const Result<std::uint64_t> front = hash_of_front(fd, h.metadata_offset);
+    if (!front)
+        return front.error();
+    h.front_hash = *front;
+    h.metadata_hash = 0;
+
+    std::vector<std::byte> metadata(h.metadata_size);
+    auto put = [&](std::uint64_t offset, const void* data, std::size_t size) {
+        std::memcpy(metadata.data() + offset, data, size);
+    };
+    put(0, &h, sizeof h);
+    put(h.records.offset, layout.records.data(), h.records.size);
+    put(h.mappings.offset, layout.mappings.data(), h.mappings.size);
+    put(h.extents.offset, layout.extents.data(), h.extents.size);
+    put(h.strings.offset, snapshot.strings.bytes().data(), h.strings.size);
+    h.metadata_hash = hash(metadata);
+    put(0, &h, sizeof h);
+    return pwrite_all(fd, metadata.data(), metadata.size(), h.metadata_offset);
+}
+
+} // namespace
+
+std::span<const std::uint8_t> stub_code() {
+    return {rfork_stub_begin, rfork_stub_end};
+}
+
+Result<Written> write_image(const Snapshot& snapshot, int fd) {
+    Result<Layout> layout = lay_out(snapshot, padded_stub_size(), core_view_size);
+    if (!layout)
+        return layout.error();
+    CoreOffsets core{};
+    make_core_view(*layout, snapshot, core);
+    layout->header.core_header_offset = core.header;
+    if (Result<void> r = write_front(*layout, snapshot, fd); !r)
+        return r.error();
+    if (Result<void> r = write_pages(*layout, *snapshot.pages, fd); !r)
+        return r.error();
+    if (Result<void> r = write_metadata(*layout, snapshot, fd); !r)
+        return r.error();
+    return Written{layout->header.file_size};
+}
+
+} // namespace rfork::image

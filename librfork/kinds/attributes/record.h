@@ -1,0 +1,19 @@
+// Small per-process attributes set with prctl(2) that an exec would lose.
+#pragma once
+
+#include "image/format.h"
+
+namespace rfork::kinds {
+
+struct AttributesRecord {
+    image::RecordHeader header;
+    char name[16]; // PR_SET_NAME
+    std::uint64_t timer_slack;
+    std::uint32_t no_new_privileges;
+    std::uint32_t child_subreaper;
+    std::uint32_t thp_disable;
+    std::uint32_t pad;
+};
+static_assert(sizeof(AttributesRecord) == 48);
+
+} // namespace rfork::kinds

@@ -1,0 +1,171 @@
+#include "remote/client.h"
+
+#include "base/unique_fd.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <poll.h>
+#include <sys/socket.h>
+
+namespace rfork::remote {
+namespace {
+
+// The round trip on a LAN takes a fraction of a millisecond, a resume a few; the first answer comes
+// at once and says at least "working".
+constexpr int first_pause_ms = 20, longest_pause_ms = 1000;
+
+// Nobody listens there, says the other host's kernel. A daemon that is just being restarted gets
+// this long to come back.
+constexpr int refused_patience_ms = 1500;
+
+std::int64_t now_ms() {
+    timespec t{};
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return std::int64_t(t.tv_sec) * 1000 + t.tv_nsec / 1000000;
+}
+
+std::uint64_t realtime_ns() {
+    timespec t{};
+    clock_gettime(CLOCK_REALTIME, &t);
+    return std::uint64_t(t.tv_sec) * 1000000000 + std::uint64_t(t.tv_nsec);
+}
+
+Message make(MessageKind kind, const Errand& errand) {
+    Message m;
+    m.kind = kind;
+    m.request = errand.request;
+    m.image = errand.image;
+    m.image_name = errand.image_name;
+    return m;
+}
+
+class Conversation {
+  public:
+    explicit Conversation(const Errand& errand) : errand_(errand) {}
+
+    Reply run() {
+        if (!connect())
+            return reply_;
+        const std::int64_t start = now_ms();
+        last_sign_of_life_ = start;
+        int pause = first_pause_ms;
+        send();
+        reply_.first_sent = realtime_ns();
+        for (std::int64_t next_send = start + pause;;) {
+            const std::int64_t now = now_ms();
+            const std::int64_t give_up = last_sign_of_life_ + errand_.timeout_ms;
+            if (now >= give_up || (refused_since_ && now - refused_since_ >= refused_patience_ms)) {
+                explain_silence();
+                return reply_;
+            }
+            if (now >= next_send) {
+                send();
+                pause = std::min(pause * 2, longest_pause_ms);
+                next_send = now + pause;
+            }
+            wait(std::min(next_send, give_up) - now);
+            if (receive())
+                return reply_;
+        }
+    }
+
+  private:
+    bool connect() {
+        socket_.reset(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+        const auto* address = reinterpret_cast<const sockaddr*>(&errand_.address);
+        if (socket_ && ::connect(socket_.get(), address, sizeof errand_.address) == 0)
+            return true;
+        reply_.error = system_error(errno, "cannot reach " + errand_.host);
+        return false;
+    }
+
+    // A datagram that cannot be sent is a datagram lost; an ICMP answer to the one before shows up
+    // here too.
+    void send() {
+        const Datagram datagram = seal(make(MessageKind::request, errand_), errand_.key);
+        if (::send(socket_.get(), datagram.data(), datagram.size(), MSG_NOSIGNAL) < 0)
+            note_error(errno);
+    }
+
+    void wait(std::int64_t ms) {
+        pollfd p{socket_.get(), POLLIN, 0};
+        ::poll(&p, 1, int(std::max<std::int64_t>(ms, 0)) + 1); // EINTR: look again, nothing is lost
+    }
+
+    // True when the conversation is over.
+    bool receive() {
+        std::uint8_t buffer[max_datagram + 1];
+        for (;;) {
+            const ssize_t got = ::recv(socket_.get(), buffer, sizeof buffer, 0);
+            if (got < 0) {
+                if (errno == EINTR)
+                    continue;
+                if (errno != EAGAIN)
+                    note_error(errno);
+                return false;
+            }
+            const auto message = remote::open({buffer, std::size_t(got)}, errand_.key);
+            if (!message ||
+                std::memcmp(&message->request, &errand_.request, sizeof errand_.request) != 0)
+                continue; // not for us
+            refused_since_ = 0;
+            last_sign_of_life_ = now_ms();
+            if (message->kind == MessageKind::resumed) {
+                reply_.kind = Reply::resumed;
+                reply_.pid = message->pid;
+                return true;
+            }
+            if (message->kind == MessageKind::refused) {
+                reply_.kind = Reply::refused;
+                reply_.error = {message->error ? message->error : EIO,
+                                errand_.host + ": " + message->sentence};
+                return true;
+            }
+        }
+    }
+
+    void note_error(int error) {
+        last_error_ = error;
+        if (error == ECONNREFUSED && !refused_since_)
+            refused_since_ = now_ms();
+    }
+
+    void explain_silence() {
+        if (refused_since_)
+            reply_.error = {ECONNREFUSED, "no rexecd answers on " + errand_.host +
+                                              ": start one there, or see that the port is right"};
+        else if (last_error_ && last_error_ != ECONNREFUSED)
+            reply_.error = system_error(last_error_, "cannot reach " + errand_.host,
+                                        "see that the host is up and the network between in order");
+        else
+            reply_.error = {ETIMEDOUT,
+                            errand_.host + " gave no answer within " +
+                                std::to_string(errand_.timeout_ms) +
+                                " ms: see that the host is up, that rexecd runs there with the "
+                                "same key, and that no firewall stops its UDP port"};
+    }
+
+    const Errand& errand_;
+    UniqueFd socket_;
+    Reply reply_;
+    std::int64_t last_sign_of_life_ = 0;
+    std::int64_t refused_since_ = 0;
+    int last_error_ = 0;
+};
+
+} // namespace
+
+Reply ask(const Errand& errand) {
+    return Conversation(errand).run();
+}
+
+void cancel(const Errand& errand) {
+    UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const Datagram datagram = seal(make(MessageKind::cancel, errand), errand.key);
+    ::sendto(socket.get(), datagram.data(), datagram.size(), MSG_NOSIGNAL,
+             reinterpret_cast<const sockaddr*>(&errand.address), sizeof errand.address);
+}
+
+} // namespace rfork::remote

@@ -1,0 +1,210 @@
+// Two halves that mirror each other: a Writer that appends fixed-size fields, and a Reader that
+// takes them off the front of a span, checking by subtraction, and that remembers whether anything
+// was missing or not as it must be. A message counts only if the Reader ends content and empty.
+#include "remote/protocol.h"
+
+#include "remote/random.h"
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+#include <sodium/crypto_auth_hmacsha512256.h>
+
+namespace rfork::remote {
+
+namespace {
+
+static_assert(mac_size == crypto_auth_hmacsha512256_BYTES);
+static_assert(sizeof(Key) == crypto_auth_hmacsha512256_KEYBYTES);
+
+constexpr std::array<std::uint8_t, 4> datagram_magic = {'R', 'F', 'K', '1'};
+
+class Writer {
+  public:
+    explicit Writer(Datagram& out) : out_(out) {}
+
+    template <class Integer>
+    void number(Integer value) {
+        auto bits = static_cast<std::uint64_t>(value);
+        for (std::size_t i = 0; i < sizeof(Integer); ++i)
+            out_.push_back(static_cast<std::uint8_t>(bits >> (8 * i)));
+    }
+    void zeroes(std::size_t count) { out_.insert(out_.end(), count, 0); }
+    void bytes(std::span<const std::uint8_t> bytes) {
+        out_.insert(out_.end(), bytes.begin(), bytes.end());
+    }
+    void text(std::string_view text) { out_.insert(out_.end(), text.begin(), text.end()); }
+
+  private:
+    Datagram& out_;
+};
+
+class Reader {
+  public:
+    explicit Reader(std::span<const std::uint8_t> bytes) : rest_(bytes) {}
+
+    template <class Integer>
+    Integer number() {
+        std::uint64_t bits = 0;
+        std::span<const std::uint8_t> field = take(sizeof(Integer));
+        for (std::size_t i = 0; i < field.size(); ++i)
+            bits |= static_cast<std::uint64_t>(field[i]) << (8 * i);
+        return static_cast<Integer>(bits);
+    }
+    void zeroes(std::size_t count) {
+        for (std::uint8_t byte : take(count))
+            good_ = good_ && byte == 0;
+    }
+    image::Id id() {
+        image::Id id{};
+        std::span<const std::uint8_t> field = take(sizeof(id.bytes));
+        std::copy(field.begin(), field.end(), id.bytes);
+        return id;
+    }
+    std::string text(std::size_t size) {
+        std::span<const std::uint8_t> field = take(size);
+        return {reinterpret_cast<const char*>(field.data()), field.size()};
+    }
+    void require(bool condition) { good_ = good_ && condition; }
+    std::size_t left() const { return rest_.size(); }
+    bool finished() const { return good_ && rest_.empty(); }
+
+  private:
+    std::span<const std::uint8_t> take(std::size_t count) {
+        if (!good_ || count > rest_.size()) {
+            good_ = false;
+            return {};
+        }
+        std::span<const std::uint8_t> field = rest_.first(count);
+        rest_ = rest_.subspan(count);
+        return field;
+    }
+
+    std::span<const std::uint8_t> rest_;
+    bool good_ = true;
+};
+
+std::uint64_t realtime_now() {
+    timespec now;
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+           static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+// As much of a text as fits, not ending within a UTF-8 sequence.
+std::string_view cut(std::string_view text, std::size_t limit) {
+    if (text.size() <= limit)
+        return text;
+    while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xc0) == 0x80)
+        --limit;
+    return text.substr(0, limit);
+}
+
+void write_body(Writer& body, const Message& message) {
+    switch (message.kind) {
+    case MessageKind::request:
+    case MessageKind::cancel:
+        body.bytes(message.image.bytes);
+        body.number(std::uint32_t(0));
+        body.number(static_cast<std::uint16_t>(message.image_name.size()));
+        body.text(message.image_name);
+        break;
+    case MessageKind::working:
+        break;
+    case MessageKind::resumed:
+        body.number(message.pid);
+        break;
+    case MessageKind::refused:
+        std::string_view sentence = cut(message.sentence, max_sentence);
+        body.number(message.error);
+        body.number(static_cast<std::uint16_t>(sentence.size()));
+        body.text(sentence);
+        break;
+    }
+}
+
+void read_body(Reader& body, Message& message) {
+    switch (message.kind) {
+    case MessageKind::request:
+    case MessageKind::cancel: {
+        message.image = body.id();
+        body.zeroes(4);
+        auto size = body.number<std::uint16_t>();
+        body.require(size <= max_name);
+        message.image_name = body.text(size);
+        return;
+    }
+    case MessageKind::working:
+        return;
+    case MessageKind::resumed:
+        message.pid = body.number<std::int64_t>();
+        body.require(message.pid >= 0);
+        return;
+    case MessageKind::refused:
+        message.error = body.number<std::int32_t>();
+        message.sentence = body.text(body.number<std::uint16_t>());
+        return;
+    }
+    body.require(false); // a kind that this version does not know
+}
+
+} // namespace
+
+Datagram seal(Message message, const Key& key) {
+    if (message.image_name.size() > max_name)
+        return {};
+    Datagram body_bytes;
+    Writer body(body_bytes);
+    write_body(body, message);
+
+    message.time = realtime_now();
+    std::uint8_t nonce[sizeof(message.nonce)];
+    fill_random(nonce);
+
+    Datagram datagram;
+    datagram.reserve(header_size + body_bytes.size() + mac_size);
+    Writer header(datagram);
+    header.bytes(datagram_magic);
+    header.number(static_cast<std::uint8_t>(message.kind));
+    header.zeroes(3);
+    header.bytes(message.request.bytes);
+    header.number(message.time);
+    header.bytes(nonce);
+    header.number(static_cast<std::uint16_t>(body_bytes.size()));
+    header.zeroes(6);
+    header.bytes(body_bytes);
+    std::size_t signed_size = datagram.size();
+    header.zeroes(mac_size);
+    crypto_auth_hmacsha512256(datagram.data() + signed_size, datagram.data(), signed_size,
+                              key.data());
+    return datagram;
+}
+
+std::optional<Message> open(std::span<const std::uint8_t> datagram, const Key& key) {
+    if (datagram.size() < header_size + mac_size || datagram.size() > max_datagram)
+        return std::nullopt;
+    std::span<const std::uint8_t> content = datagram.first(datagram.size() - mac_size);
+    std::span<const std::uint8_t> mac = datagram.last(mac_size);
+    if (crypto_auth_hmacsha512256_verify(mac.data(), content.data(), content.size(), key.data()) !=
+        0)
+        return std::nullopt;
+
+    Message message;
+    Reader reader(content);
+    for (std::uint8_t letter : datagram_magic)
+        reader.require(reader.number<std::uint8_t>() == letter);
+    message.kind = static_cast<MessageKind>(reader.number<std::uint8_t>());
+    reader.zeroes(3);
+    message.request = reader.id();
+    message.time = reader.number<std::uint64_t>();
+    message.nonce = reader.number<std::uint64_t>();
+    auto body_size = reader.number<std::uint16_t>();
+    reader.zeroes(6);
+    reader.require(body_size == reader.left());
+    read_body(reader, message);
+    if (!reader.finished())
+        return std::nullopt;
+    return message;
+}
+
+} // namespace rfork::remote

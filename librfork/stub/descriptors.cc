@@ -1,0 +1,86 @@
+// The stub's own descriptors, kept at numbers that the frozen process does not use.
+//
+// The program's descriptors are put in place one by one while these stay open; so they are moved
+// out of the way first, and everything else that was inherited (a shell's here-document, a daemon's
+// socket) is closed, as the frozen process did not have it.
+#include "stub/stub.h"
+
+#include <asm/unistd.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+
+namespace rfork::stub {
+namespace {
+
+constexpr unsigned no_more = ~0u;
+
+void close_all_from(unsigned first, unsigned last) {
+    // Before 5.9 there is no close_range(2); the table is then small enough to walk.
+    if (first > last || arch::syscall(__NR_close_range, first, last, 0) >= 0)
+        return;
+    for (unsigned fd = first; fd <= last && fd < 65536; ++fd)
+        arch::syscall(__NR_close, fd);
+}
+
+} // namespace
+
+void settle_descriptors(Stub& stub) {
+    const std::int32_t(&numbers)[image::private_descriptors] = stub.header->descriptors;
+    int now[image::private_descriptors] = {stub.image_fd, stub.status_fd, stub.spool_fd, 0, 1, 2,
+                                           -1};
+    int floor = 3;
+    for (int number : numbers)
+        if (number >= floor)
+            floor = number + 1;
+
+    // First all above every number that is wanted, in one block ...
+    int highest = floor;
+    for (unsigned i = 0; i < image::fd_scratch; ++i) {
+        if (now[i] < 0)
+            continue;
+        const long fd = arch::syscall(__NR_fcntl, now[i], F_DUPFD_CLOEXEC, floor);
+        if (fd == -EBADF && i >= image::fd_stream0) {
+            now[i] = -1; // started with that stream closed
+            continue;
+        }
+        if (fd < 0)
+            fail(stub, int(-fd),
+                 "cannot move the descriptors that the resume itself needs out of the way: raise "
+                 "the limit on open files (ulimit -n)");
+        now[i] = int(fd);
+        highest = now[i] > highest ? now[i] : highest;
+    }
+    for (int fd = floor; fd <= highest; ++fd) {
+        bool ours = false;
+        for (unsigned i = 0; i < image::fd_scratch; ++i)
+            ours = ours || now[i] == fd;
+        if (!ours)
+            arch::syscall(__NR_close, fd);
+    }
+    close_all_from(0, unsigned(floor) - 1);
+    close_all_from(unsigned(highest) + 1, no_more);
+
+    // ... then each to its place.
+    for (unsigned i = 0; i < image::fd_scratch; ++i) {
+        if (now[i] < 0)
+            continue;
+        const long fd = arch::syscall(__NR_dup3, now[i], numbers[i], O_CLOEXEC);
+        if (fd < 0)
+            fail(stub, int(-fd), "cannot put a descriptor of the resume in its place");
+        arch::syscall(__NR_close, now[i]);
+        now[i] = int(fd);
+    }
+    stub.image_fd = now[image::fd_image];
+    stub.status_fd = now[image::fd_status];
+    stub.spool_fd = now[image::fd_spool];
+    for (unsigned i = 0; i < 3; ++i)
+        stub.stream_fd[i] = now[image::fd_stream0 + i];
+    stub.scratch_fd = numbers[image::fd_scratch];
+}
+
+void close_private_descriptors(Stub& stub) {
+    for (int number : stub.header->descriptors)
+        arch::syscall(__NR_close, number);
+}
+
+} // namespace rfork::stub

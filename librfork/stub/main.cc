@@ -1,0 +1,140 @@
+// resume(): from the kernel's exec of the image to the program's next instruction.
+//
+// The order is the point. What can fail for want of something on this host comes first (the CPU,
+// the vDSO, directories and files), then memory, then what the kernel keeps about the process, then
+// the thread. The claim is last: until it is won, ending this process harms nobody, and after it
+// nothing can fail any more.
+#include "stub/stub.h"
+
+#include "arch/x86_64/offsets.h"
+
+#include <asm/signal.h>
+#include <asm/unistd.h>
+#include <linux/auxvec.h>
+
+namespace rfork::stub {
+namespace {
+
+static_assert(offsetof(image::Header, window) + offsetof(image::Window, end) == HEADER_WINDOW_END);
+
+struct Start { // what the kernel put on the initial stack
+    const char* const* environment;
+    const std::uint64_t* auxv;
+};
+
+Start parse_stack(const std::uint64_t* stack) {
+    Start start;
+    const std::uint64_t arguments = stack[0];
+    start.environment = reinterpret_cast<const char* const*>(stack + 1 + arguments + 1);
+    const char* const* end = start.environment;
+    while (*end)
+        ++end;
+    start.auxv = reinterpret_cast<const std::uint64_t*>(end + 1);
+    return start;
+}
+
+// RFORK_CLAIM="<status fd>,<spool fd>,<image name>"
+void parse_claim(Stub& stub, const char* text) {
+    std::uint64_t status = 0, spool = 0;
+    if (!parse_unsigned(text, status, 10) || *text++ != ',' || !parse_unsigned(text, spool, 10) ||
+        *text++ != ',' || length(text) == 0 || length(text) >= sizeof stub.image_name)
+        fail(stub, 22, "RFORK_CLAIM in the environment is malformed; only rexecd sets it", "");
+    stub.claims = true;
+    stub.status_fd = int(status);
+    stub.spool_fd = int(spool);
+    for (unsigned i = 0; text[i]; ++i)
+        stub.image_name[i] = text[i];
+}
+
+// The stack these lie on is unmapped soon; the values are kept.
+const char* read_start(Stub& stub, const Start& start) {
+    static constexpr char cpu_ignore[] = "RFORK_CPU=ignore";
+    static constexpr char claim_prefix[] = "RFORK_CLAIM=";
+    for (const char* const* e = start.environment; *e; ++e) {
+        if (same(*e, cpu_ignore))
+            stub.ignore_cpu = true;
+        else if (starts_with(*e, claim_prefix))
+            parse_claim(stub, *e + sizeof claim_prefix - 1);
+    }
+    const char* executable = "";
+    for (const std::uint64_t* entry = start.auxv; entry[0] != AT_NULL; entry += 2) {
+        if (entry[0] == AT_SYSINFO_EHDR)
+            stub.vdso = entry[1];
+        else if (entry[0] == AT_EXECFN)
+            executable = reinterpret_cast<const char*>(entry[1]);
+    }
+    return executable;
+}
+
+void block_signals() {
+    const std::uint64_t all = ~std::uint64_t(0);
+    arch::syscall(__NR_rt_sigprocmask, SIG_SETMASK, &all, nullptr, sizeof all);
+}
+
+void enter(Stub& stub, image::Kind kind) {
+    switch (kind) {
+    case image::Kind::cpu:
+        stub.stage = Stage::cpu;
+        break;
+    case image::Kind::working_directory:
+        stub.stage = Stage::directory;
+        break;
+    case image::Kind::open_file:
+        stub.stage = Stage::descriptors;
+        break;
+    case image::Kind::thread:
+        stub.stage = Stage::thread;
+        break;
+    default:
+        stub.stage = Stage::process;
+    }
+}
+
+void restore(Stub& stub, const image::RecordHeader& record) {
+    switch (record.kind) {
+#define RFORK_KIND(number, name)                                                                   \
+    case image::Kind::name:                                                                        \
+        return restore_##name(stub, record);
+#include "image/kinds.def"
+#undef RFORK_KIND
+    }
+    fail(stub, 22, "the image holds a kind of state that its own stub does not know", "");
+}
+
+// Restores every record whose kind is in [first, last], in the order of kinds.def.
+void restore_kinds(Stub& stub, image::Kind first, image::Kind last) {
+    for (auto kind = unsigned(first); kind <= unsigned(last); ++kind) {
+        enter(stub, image::Kind(kind));
+        Records records(stub);
+        while (const image::RecordHeader* record = records.next())
+            if (unsigned(record->kind) == kind)
+                restore(stub, *record);
+    }
+}
+
+} // namespace
+
+extern "C" [[noreturn, gnu::visibility("hidden"), gnu::used]] void
+stub_main(const std::uint64_t* stack, const image::Header* header) {
+    Stub stub;
+    stub.header = header;
+    block_signals(); // what arrives from now on is for the program, and waits for it
+
+    const char* executable = read_start(stub, parse_stack(stack));
+    open_image(stub, executable);
+    settle_descriptors(stub);
+    check_metadata(stub);
+    find_kernel_mappings(stub);
+    restore_kinds(stub, image::Kind::cpu, image::Kind::open_file);
+
+    park_kernel_mappings(stub);
+    clear_address_space(stub); // beyond this point nothing exists but the window
+    restore_memory(stub);
+    place_kernel_mappings(stub);
+
+    restore_kinds(stub, image::Kind::address_space, image::Kind::signal_actions);
+    restore_kinds(stub, image::Kind::thread, image::Kind::thread); // claims, announces, leaves
+    fail(stub, 22, "the image holds no thread", "");
+}
+
+} // namespace rfork::stub

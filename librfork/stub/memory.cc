@@ -1,0 +1,197 @@
+// The program's memory, as it was.
+//
+//   anonymous         mapped anonymous and read in: MADV_DONTNEED must give zeroes again, which no
+//                     mapping of the image could do
+//   shared anonymous  likewise, shared
+//   file content      mapped from the image, private: a file mapping stays one, and pages that the
+//                     program never touches again are never copied
+//   file shared       the file itself, by path
+//
+// Every byte that the image brings is checked against its hash before the program can see it.
+#include "stub/stub.h"
+
+#include <asm/unistd.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/mman.h>
+
+namespace rfork::stub {
+namespace {
+
+using image::Extent;
+using image::Mapping;
+using image::MappingKind;
+
+constexpr std::uint32_t prot_rw = PROT_READ | PROT_WRITE;
+
+// "7f0123-7f0456", for sentences.
+struct RangeText {
+    char text[40];
+    explicit RangeText(const Mapping& m) {
+        static constexpr char hex[] = "0123456789abcdef";
+        unsigned at = 0;
+        const std::uint64_t ends[2] = {m.start, m.end};
+        for (unsigned e = 0; e < 2; ++e) {
+            for (int shift = 44; shift >= 0; shift -= 4)
+                text[at++] = hex[ends[e] >> shift & 15];
+            text[at++] = e == 0 ? '-' : '\0';
+        }
+    }
+};
+
+[[noreturn]] void cannot_map(const Stub& stub, long error, const Mapping& m) {
+    fail(stub, int(-error), "cannot map the program's memory at", RangeText(m).text);
+}
+
+void advise(const Mapping& m) {
+    static constexpr struct {
+        std::uint32_t flag;
+        int advice;
+    } table[] = {{image::mapping_hugepage, MADV_HUGEPAGE},
+                 {image::mapping_nohugepage, MADV_NOHUGEPAGE},
+                 {image::mapping_wipeonfork, MADV_WIPEONFORK},
+                 {image::mapping_dontdump, MADV_DONTDUMP},
+                 {image::mapping_mergeable, MADV_MERGEABLE}};
+    for (const auto& entry : table)
+        if (m.flags & entry.flag) // a kernel without the feature loses nothing the program can see
+            arch::syscall(__NR_madvise, m.start, m.end - m.start, entry.advice);
+}
+
+void map_anonymous(const Stub& stub, const Mapping& m) {
+    int flags = MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+    flags |= m.kind == MappingKind::shared_anonymous ? MAP_SHARED : MAP_PRIVATE;
+    if (m.flags & image::mapping_growsdown)
+        flags |= MAP_GROWSDOWN;
+    if (m.flags & image::mapping_noreserve)
+        flags |= MAP_NORESERVE;
+    const long r =
+        arch::syscall(__NR_mmap, m.start, m.end - m.start, m.prot, flags, -1, 0);
+    if (r < 0)
+        cannot_map(stub, r, m);
+    advise(m);
+}
+
+void map_content(const Stub& stub, const Mapping& m) {
+    // Readable while the hashes are checked; the program's own protection comes after.
+    const long r = arch::syscall(__NR_mmap, m.start, m.end - m.start, m.prot | PROT_READ,
+                                 MAP_PRIVATE | MAP_FIXED_NOREPLACE, stub.image_fd, m.file_offset);
+    if (r < 0)
+        cannot_map(stub, r, m);
+    advise(m);
+}
+
+void map_shared_file(const Stub& stub, const Mapping& m) {
+    const char* path = string_at(stub, m.name);
+    const int access = m.flags & image::mapping_writable_file ? O_RDWR : O_RDONLY;
+    const long fd = arch::syscall(__NR_open, path, access | O_CLOEXEC);
+    if (fd < 0)
+        fail(stub, int(-fd), "cannot open a file that the program has mapped shared,", path);
+    const long r = arch::syscall(__NR_mmap, m.start, m.end - m.start, m.prot,
+                                 MAP_SHARED | MAP_FIXED_NOREPLACE, fd, m.origin_offset);
+    arch::syscall(__NR_close, fd);
+    if (r < 0)
+        cannot_map(stub, r, m);
+}
+
+void protect(const Stub& stub, const Mapping& m, std::uint64_t start, std::uint64_t size,
+             std::uint32_t prot) {
+    if (long r = arch::syscall(__NR_mprotect, start, size, prot); r < 0)
+        cannot_map(stub, r, m);
+}
+
+void check(const Stub& stub, const Mapping& m, const Extent& extent) {
+    if (hash(reinterpret_cast<const void*>(extent.address), extent.size) != extent.hash)
+        fail(stub, 0, "the image is damaged: its pages do not match their checksum at",
+             RangeText(m).text);
+}
+
+void read_in(const Stub& stub, const Mapping& m, const Extent& extent) {
+    // A range that the program cannot write is opened for the moment of filling; only that range,
+    // so that an enormous reservation is never writable, and never counted, as a whole.
+    const bool opened = (m.prot & prot_rw) != prot_rw;
+    if (opened)
+        protect(stub, m, extent.address, extent.size, prot_rw);
+    std::uint64_t done = 0;
+    while (done < extent.size) {
+        const long got = arch::syscall(__NR_pread64, stub.image_fd, extent.address + done,
+                                       extent.size - done, extent.file_offset + done);
+        if (got == -EINTR)
+            continue;
+        if (got <= 0)
+            fail(stub, got < 0 ? int(-got) : EIO, "cannot read the program's memory at",
+                 RangeText(m).text);
+        done += std::uint64_t(got);
+    }
+    check(stub, m, extent);
+    if (opened)
+        protect(stub, m, extent.address, extent.size, m.prot);
+}
+
+// The extents of the image in address order, consumed mapping by mapping.
+class Extents {
+  public:
+    explicit Extents(const Stub& stub) {
+        const auto* base = reinterpret_cast<const std::uint8_t*>(stub.header);
+        at_ = reinterpret_cast<const Extent*>(base + stub.header->extents.offset);
+        end_ = at_ + stub.header->extents.size / sizeof(Extent);
+    }
+    const Extent* next_in(const Mapping& m) {
+        return at_ < end_ && at_->address < m.end ? at_++ : nullptr;
+    }
+
+  private:
+    const Extent* at_;
+    const Extent* end_;
+};
+
+void restore_mapping(const Stub& stub, const Mapping& m, Extents& extents) {
+    switch (m.kind) {
+    case MappingKind::anonymous:
+    case MappingKind::shared_anonymous:
+        map_anonymous(stub, m);
+        while (const Extent* extent = extents.next_in(m))
+            read_in(stub, m, *extent);
+        return;
+    case MappingKind::file_content:
+        map_content(stub, m);
+        while (const Extent* extent = extents.next_in(m))
+            check(stub, m, *extent);
+        if (!(m.prot & PROT_READ))
+            protect(stub, m, m.start, m.end - m.start, m.prot);
+        return;
+    case MappingKind::file_shared:
+        map_shared_file(stub, m);
+        return;
+    case MappingKind::vvar:
+    case MappingKind::vdso: // placed by kernel_mappings.cc; their bytes are for debuggers only
+        while (extents.next_in(m)) {
+        }
+        return;
+    }
+    fail(stub, 0, "the image holds a kind of memory that its own stub does not know at",
+         RangeText(m).text);
+}
+
+} // namespace
+
+void clear_address_space(Stub& stub) {
+    stub.stage = Stage::memory;
+    const image::Window& window = stub.header->window;
+    long r = arch::syscall(__NR_munmap, 0, window.base);
+    if (r == 0)
+        r = arch::syscall(__NR_munmap, window.end, arch::address_space_end - window.end);
+    if (r < 0)
+        fail(stub, int(-r), "cannot clear the address space for the program's memory");
+}
+
+void restore_memory(Stub& stub) {
+    stub.stage = Stage::memory;
+    const auto* base = reinterpret_cast<const std::uint8_t*>(stub.header);
+    const auto* mappings = reinterpret_cast<const Mapping*>(base + stub.header->mappings.offset);
+    const std::uint64_t count = stub.header->mappings.size / sizeof(Mapping);
+    Extents extents(stub);
+    for (std::uint64_t i = 0; i < count; ++i)
+        restore_mapping(stub, mappings[i], extents);
+}
+
+} // namespace rfork::stub

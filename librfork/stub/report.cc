@@ -1,0 +1,94 @@
+// How the stub says what went wrong.
+#include "stub/stub.h"
+
+#include <asm/unistd.h>
+#include <linux/errno.h>
+
+namespace rfork::stub {
+namespace {
+
+// Only what the stub's own system calls can meet; a table of pointers would need relocation.
+const char* words(int error) {
+    switch (error) {
+    case EPERM:
+        return "operation not permitted";
+    case ENOENT:
+        return "no such file or directory";
+    case EIO:
+        return "input/output error";
+    case EBADF:
+        return "bad file descriptor";
+    case EAGAIN:
+        return "resource temporarily unavailable";
+    case ENOMEM:
+        return "not enough memory";
+    case EACCES:
+        return "permission denied";
+    case EEXIST:
+        return "it exists already";
+    case ENOTDIR:
+        return "not a directory";
+    case EISDIR:
+        return "it is a directory";
+    case EINVAL:
+        return "invalid argument";
+    case ENFILE:
+    case EMFILE:
+        return "too many open files";
+    case ETXTBSY:
+        return "text file busy";
+    case ENOSPC:
+        return "no space left on device";
+    case EROFS:
+        return "read-only file system";
+    case ENAMETOOLONG:
+        return "file name too long";
+    case ENOSYS:
+        return "this kernel does not have that system call";
+    case ELOOP:
+        return "too many symbolic links";
+    case EOVERFLOW:
+        return "value too large";
+    case ESTALE:
+        return "stale file handle";
+    case EDQUOT:
+        return "disk quota exceeded";
+    case ENODEV:
+    case ENXIO:
+        return "no such device";
+    }
+    return nullptr;
+}
+
+} // namespace
+
+void fail(const Stub& stub, int error, const char* what, const char* detail) {
+    image::StatusMessage message{};
+    message.magic = image::status_magic;
+    message.stage = stub.stage;
+    message.error = error;
+    message.pid = std::int32_t(arch::syscall(__NR_getpid));
+
+    Text text(message.sentence, sizeof message.sentence);
+    text << what;
+    if (*detail)
+        text << " '" << detail << "'";
+    if (const char* why = words(error); why && error != EINVAL)
+        text << ": " << why;
+    else if (!why && error)
+        text << ": error " << std::uint64_t(error);
+
+    if (stub.claims) {
+        arch::syscall(__NR_write, stub.status_fd, &message, sizeof message);
+    } else {
+        char line[600];
+        Text out(line, sizeof line);
+        out << "image: " << message.sentence << "\n";
+        const int to = stub.stream_fd[2] >= 0 ? stub.stream_fd[2] : 2;
+        arch::syscall(__NR_write, to, line, out.size());
+    }
+    arch::syscall(__NR_exit_group, 1);
+    __builtin_unreachable();
+}
+
+} // namespace rfork::stub

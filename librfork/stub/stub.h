@@ -1,0 +1,120 @@
+// The resume stub: the only code of ours that runs before the program goes on.
+//
+// It is freestanding: no libc, no writable globals, no relocations. It includes the image format,
+// the records and arch/, nothing else of the hosted side. Whatever goes wrong ends the process with
+// one sentence, before the program has run a single instruction.
+#pragma once
+
+#include "arch/arch.h"
+#include "image/format.h"
+#include "image/status.h"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace rfork::stub {
+
+using image::Stage;
+
+struct Range {
+    std::uint64_t start = 0;
+    std::uint64_t end = 0;
+    std::uint64_t size() const { return end - start; }
+};
+
+// A mapping the kernel made for itself, and where it waits while memory is rebuilt.
+struct KernelMapping {
+    Range now;
+    Range parked;
+};
+inline constexpr unsigned kernel_mappings_limit = 4; // [vvar], [vvar_vclock], [vdso]
+
+struct Stub {
+    const image::Header* header = nullptr;
+    Stage stage = Stage::start;
+
+    // From the environment the image was started with.
+    bool ignore_cpu = false;
+    bool claims = false; // under rexecd: claim before running, tell the status pipe
+    int status_fd = -1;
+    int spool_fd = -1;
+    char image_name[256] = {};
+
+    int image_fd = -1;
+    int stream_fd[3] = {-1, -1, -1};
+    int scratch_fd = -1; // number for a descriptor that is open for a moment
+
+    std::uint64_t vdso = 0; // AT_SYSINFO_EHDR of this exec
+    KernelMapping kernel[kernel_mappings_limit];
+    unsigned kernel_mappings = 0;
+};
+
+// report.cc: "what 'detail': why", to the status pipe or to standard error, and the end.
+[[noreturn]] void fail(const Stub&, int error, const char* what, const char* detail = "");
+
+// text.cc
+unsigned length(const char* text);
+bool same(const char* a, const char* b);
+bool starts_with(const char* text, const char* prefix);
+bool parse_unsigned(const char*& text, std::uint64_t& value, unsigned base);
+
+// A sentence under construction; what does not fit is cut.
+class Text {
+  public:
+    Text(char* buffer, unsigned capacity) : buffer_(buffer), capacity_(capacity) {
+        buffer_[0] = '\0';
+    }
+    Text& operator<<(const char* text);
+    Text& operator<<(std::uint64_t number);
+    unsigned size() const { return size_; }
+
+  private:
+    char* buffer_;
+    unsigned capacity_;
+    unsigned size_ = 0;
+};
+
+// image_file.cc
+void open_image(Stub&, const char* executable_name);
+void check_metadata(Stub&);
+const char* string_at(const Stub&, std::uint32_t offset);
+std::uint64_t hash(const void* data, std::size_t size);
+
+// The records of the image.
+class Records {
+  public:
+    explicit Records(const Stub& stub);
+    const image::RecordHeader* next(); // nullptr at the end
+  private:
+    const std::uint8_t* at_;
+    const std::uint8_t* end_;
+};
+
+template <class Record>
+const Record& as(const image::RecordHeader& header) {
+    return reinterpret_cast<const Record&>(header);
+}
+
+// descriptors.cc
+void settle_descriptors(Stub&);
+void close_private_descriptors(Stub&);
+
+// kernel_mappings.cc: the vDSO and its data pages, which belong to the running kernel.
+void find_kernel_mappings(Stub&);
+void park_kernel_mappings(Stub&);
+void place_kernel_mappings(Stub&);
+
+// memory.cc
+void clear_address_space(Stub&);
+void restore_memory(Stub&);
+
+// claim.cc
+void claim(Stub&);
+void announce(Stub&);
+
+// One restorer a kind, in kinds/<name>/restore.cc.
+#define RFORK_KIND(number, name) void restore_##name(Stub&, const image::RecordHeader&);
+#include "image/kinds.def"
+#undef RFORK_KIND
+
+} // namespace rfork::stub

@@ -1,0 +1,81 @@
+#include "rexecd/identity.h"
+
+#include <cerrno>
+#include <grp.h>
+#include <pwd.h>
+#include <unistd.h>
+
+namespace rexecd {
+
+namespace {
+
+using rfork::Error;
+using rfork::Result;
+
+std::string user_text(uid_t uid) {
+    return "the user with the number " + std::to_string(uid);
+}
+
+// NGROUPS_MAX is 65536, so getgrouplist(3) is content at last.
+std::vector<gid_t> groups_of(const passwd& user) {
+    std::vector<gid_t> groups(32);
+    int count = static_cast<int>(groups.size());
+    while (::getgrouplist(user.pw_name, user.pw_gid, groups.data(), &count) < 0) {
+        groups.resize(groups.size() * 2);
+        count = static_cast<int>(groups.size());
+    }
+    groups.resize(static_cast<std::size_t>(count));
+    return groups;
+}
+
+Result<void> verify(const Identity& identity) {
+    uid_t real, effective, saved;
+    gid_t real_group, effective_group, saved_group;
+    bool dropped = ::getresuid(&real, &effective, &saved) == 0 &&
+                   ::getresgid(&real_group, &effective_group, &saved_group) == 0 &&
+                   real == identity.uid && effective == identity.uid && saved == identity.uid &&
+                   real_group == identity.gid && effective_group == identity.gid &&
+                   saved_group == identity.gid;
+    if (!dropped || ::setuid(0) == 0)
+        return Error{EPERM, "cannot become " + identity.name + ": root's rights would remain"};
+    return {};
+}
+
+} // namespace
+
+Result<Identity> identity_of(uid_t owner, bool allow_root) {
+    const bool is_our_own = owner == ::geteuid();
+    if (!is_our_own && ::geteuid() != 0)
+        return Error{EPERM, "the image belongs to " + user_text(owner) + ", and rexecd runs as " +
+                                std::to_string(::geteuid()) +
+                                ": only a rexecd of root's serves other users"};
+    if (owner == 0 && !allow_root)
+        return Error{EPERM, "the image belongs to root: rexecd runs no image of root's unless it is "
+                            "started with --allow-root"};
+
+    errno = 0;
+    const passwd* user = ::getpwuid(owner);
+    if (!user && !is_our_own)
+        return Error{EPERM, user_text(owner) + ", who owns the image, is unknown here" +
+                                (errno ? ": " + std::string(rfork::errno_text(errno)) : "") +
+                                ": the hosts must share their user numbers"};
+    if (!user)
+        return Identity{owner, ::getegid(), {}, std::to_string(owner), "/", "/bin/sh", true};
+    Identity identity{owner,         user->pw_gid,   {},        user->pw_name,
+                      user->pw_dir, user->pw_shell, is_our_own};
+    if (!is_our_own)
+        identity.groups = groups_of(*user);
+    return identity;
+}
+
+Result<void> become(const Identity& identity) {
+    if (identity.is_our_own)
+        return {};
+    if (::setgroups(identity.groups.size(), identity.groups.data()) != 0 ||
+        ::setresgid(identity.gid, identity.gid, identity.gid) != 0 ||
+        ::setresuid(identity.uid, identity.uid, identity.uid) != 0)
+        return rfork::system_error(errno, "cannot become " + identity.name);
+    return verify(identity);
+}
+
+} // namespace rexecd

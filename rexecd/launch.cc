@@ -1,0 +1,117 @@
+// The new process, as the image's stub meets it:
+//
+//   descriptors   0 /dev/null, 1 and 2 the log, 3 the status pipe, 4 the spool, and no others
+//   environment   RFORK_CLAIM for the stub, and what a login would set; the program gets back its
+//                 own environment anyway
+//   session       a new one, of which it is the leader; so all that it starts, and that does not
+//                 start a session of its own, can be found by its group when it has ended
+//   directory     /, and the stub changes to the program's
+//   signals       all default, none blocked (child.h)
+#include "rexecd/launch.h"
+
+#include "image/status.h"
+#include "rexecd/child.h"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include <vector>
+
+namespace rexecd {
+
+namespace {
+
+using namespace rfork;
+
+enum Number { status_number = 3, spool_number = 4, image_number = 5, first_free = 6 };
+
+std::vector<std::string> environment_of(const Start& start) {
+    const Identity& user = start.identity;
+    return {
+        std::string(image::claim_variable) + "=" + std::to_string(status_number) + "," +
+            std::to_string(spool_number) + "," + start.image_name,
+        "PATH=/usr/local/bin:/usr/bin:/bin",
+        "HOME=" + user.home,
+        "USER=" + user.name,
+        "LOGNAME=" + user.name,
+        "SHELL=" + user.shell,
+    };
+}
+
+// Gives every descriptor its number. First to where they are not in each other's way.
+bool place_descriptors(const Start& start, int status) {
+    int from[] = {::open("/dev/null", O_RDONLY), start.log, start.log, status, start.spool,
+                  start.image};
+    for (int& fd : from)
+        if ((fd = ::fcntl(fd, F_DUPFD_CLOEXEC, 64)) < 0)
+            return false;
+    for (int number = 0; number < first_free; ++number)
+        if (::dup2(from[number], number) < 0)
+            return false;
+    ::fcntl(image_number, F_SETFD, FD_CLOEXEC);
+    return ::close_range(first_free, ~0U, 0) == 0;
+}
+
+std::string exec_failure(int error, int image) {
+    struct statvfs file_system;
+    std::string sentence = "cannot execute the image: ";
+    if (error == EACCES && ::fstatvfs(image, &file_system) == 0 &&
+        (file_system.f_flag & ST_NOEXEC))
+        return sentence + "the spool is mounted noexec: mount it with exec";
+    if (error == ETXTBSY)
+        return sentence + "somebody still has it open for writing";
+    if (error == ENOEXEC)
+        return sentence + "this kernel does not run such files";
+    return sentence + std::string(errno_text(error));
+}
+
+// Returns only if that fails.
+void execute(const Start& start) {
+    std::vector<std::string> environment = environment_of(start);
+    std::vector<char*> pointers;
+    for (std::string& variable : environment)
+        pointers.push_back(variable.data());
+    pointers.push_back(nullptr);
+    std::string name = start.image_name;
+    char* arguments[] = {name.data(), nullptr};
+    ::execveat(image_number, "", arguments, pointers.data(), AT_EMPTY_PATH);
+}
+
+void be_the_program(const Start& start, int status) {
+    image::StatusMessage message{};
+    message.magic = image::status_magic;
+    message.stage = image::Stage::start;
+    message.pid = ::getpid();
+    if (::setsid() < 0 || ::chdir("/") != 0 || !place_descriptors(start, status)) {
+        message.error = errno;
+        std::string("cannot prepare the process for the image")
+            .copy(message.sentence, sizeof(message.sentence) - 1);
+    } else {
+        execute(start);
+        message.error = errno;
+        exec_failure(errno, image_number).copy(message.sentence, sizeof(message.sentence) - 1);
+        status = status_number;
+    }
+    [[maybe_unused]] ssize_t written = ::write(status, &message, sizeof(message));
+    ::_exit(1);
+}
+
+} // namespace
+
+Result<Launched> launch(const Start& start) {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0)
+        return system_error(errno, "cannot make a pipe for the image");
+    Launched launched;
+    launched.status.reset(ends[0]);
+    UniqueFd write_end(ends[1]);
+    launched.program = ::fork();
+    if (launched.program == 0)
+        be_the_program(start, write_end.get());
+    if (launched.program < 0)
+        return system_error(errno, "cannot fork a process for the image");
+    return launched;
+}
+
+} // namespace rexecd

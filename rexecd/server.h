@@ -1,0 +1,68 @@
+// What the daemon does with a datagram. One thread, one event loop, and nothing in it that can wait:
+// everything that touches the spool, or looks up users, is done by forked runners.
+#pragma once
+
+#include "remote/key.h"
+#include "remote/protocol.h"
+#include "rexecd/datagrams.h"
+#include "rexecd/housekeeping.h"
+#include "rexecd/requests.h"
+#include "rexecd/runners.h"
+
+#include <array>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace rexecd {
+
+struct Settings {
+    std::string spool; // absolute
+    bool allow_root = false;
+    long stale_seconds = 24 * 60 * 60;
+};
+
+class Server {
+  public:
+    Server(boost::asio::io_context& io, const Settings& settings, const rfork::remote::Key& key,
+           DatagramSocket socket);
+    ~Server();
+
+    void start();
+    void reap(); // after SIGCHLD
+
+  private:
+    void await_datagrams();
+    void receive_waiting();
+    void receive(std::span<const std::uint8_t> datagram, const Peer& from);
+    void start_runner(const rfork::remote::Message& request, const Peer& from, bool claims_only);
+    void runner_done(const rfork::image::Id& request, const std::optional<Outcome>& outcome);
+    void finish(const rfork::image::Id& request, const Answer& answer);
+    void send(const rfork::image::Id& request, const Answer& answer, const Peer& to);
+    void count_stranger(const Peer& from);
+
+    Settings settings_;
+    rfork::remote::Key key_;
+    DatagramSocket socket_;
+    boost::asio::posix::stream_descriptor readable_; // the same descriptor, for the event loop
+    boost::asio::steady_timer retry_;
+    std::array<std::uint8_t, rfork::remote::max_datagram> buffer_;
+
+    Requests requests_;
+    Runners runners_;
+    Housekeeping housekeeping_;
+
+    // Of requests with a runner: where the caller last was, and what to call it in the log.
+    struct Pending {
+        Peer caller;
+        std::string image_name;
+    };
+    std::map<rfork::image::Id, Pending, IdOrder> pending_;
+
+    std::uint64_t strangers_ = 0, strangers_told_ = 0; // datagrams; and when that was logged last
+};
+
+} // namespace rexecd

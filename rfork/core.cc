@@ -1,0 +1,93 @@
+// An image holds everything a core file needs: notes, a program header for every mapping, the bytes
+// themselves. Only its first 64 bytes are those of an executable. The ELF header that makes it a
+// core lies elsewhere in the file, so a core is made by copying the image and putting that header
+// over the first one. On file systems with reflinks the copy shares all its blocks with the image.
+
+#include "core.h"
+
+#include "base/unique_fd.h"
+#include "file_copy.h"
+#include "image/reader.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <elf.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+namespace rfork::tool {
+namespace {
+
+Result<Elf64_Ehdr> read_core_header(int fd, const image::Header& header) {
+    if (header.core_size == 0)
+        return Error{ENODATA, "the image has no core view: it was written without one"};
+    Elf64_Ehdr core;
+    ssize_t n = ::pread(fd, &core, sizeof core, static_cast<off_t>(header.core_header_offset));
+    if (n < 0)
+        return system_error(errno, "cannot read the header of the core view");
+    if (n != sizeof core || std::memcmp(core.e_ident, ELFMAG, SELFMAG) != 0 ||
+        core.e_type != ET_CORE)
+        return Error{EBADMSG, "the image is damaged: its core view has no core header: copy it "
+                              "again, or freeze the program again"};
+    return core;
+}
+
+bool same_file(int fd, const std::string& path) {
+    struct stat a, b;
+    return ::fstat(fd, &a) == 0 && ::stat(path.c_str(), &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
+// A file beside its final place, removed again unless it gets there.
+class TemporaryFile {
+  public:
+    explicit TemporaryFile(const std::string& final_path)
+        : path_(final_path + ".XXXXXX"), fd_(::mkostemp(path_.data(), O_CLOEXEC)) {}
+    ~TemporaryFile() {
+        if (fd_)
+            ::unlink(path_.c_str());
+    }
+    int fd() const { return fd_.get(); }
+    bool rename_to(const std::string& path) {
+        if (::rename(path_.c_str(), path.c_str()) != 0)
+            return false;
+        fd_.reset();
+        return true;
+    }
+
+  private:
+    std::string path_;
+    UniqueFd fd_;
+};
+
+} // namespace
+
+Result<void> write_core(const std::string& image_path, const std::string& core_path) {
+    UniqueFd image(::open(image_path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!image)
+        return system_error(errno, "cannot open " + image_path);
+    auto header = image::read_front(image.get());
+    if (!header)
+        return Error{header.error().code, image_path + ": " + header.error().sentence};
+    auto core_header = read_core_header(image.get(), *header);
+    if (!core_header)
+        return Error{core_header.error().code, image_path + ": " + core_header.error().sentence};
+    if (same_file(image.get(), core_path))
+        return Error{EINVAL, core_path + " is the image itself: name another file for the core"};
+
+    TemporaryFile core(core_path);
+    if (core.fd() < 0)
+        return system_error(errno, "cannot create a file beside " + core_path);
+    if (auto copied = copy_file(image.get(), core.fd(), header->file_size); !copied)
+        return Error{copied.error().code,
+                     "cannot copy " + image_path + ": " + copied.error().sentence};
+    if (::pwrite(core.fd(), &*core_header, sizeof *core_header, 0) !=
+        static_cast<ssize_t>(sizeof *core_header))
+        return system_error(errno, "cannot write the header of " + core_path);
+    if (!core.rename_to(core_path))
+        return system_error(errno, "cannot rename the finished core to " + core_path);
+    return {};
+}
+
+} // namespace rfork::tool

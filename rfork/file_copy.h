@@ -1,0 +1,13 @@
+// Copies a whole file as cheaply as the file system allows.
+#pragma once
+
+#include "base/result.h"
+
+#include <cstdint>
+
+namespace rfork::tool {
+
+// The first `size` bytes of `from` become all of `to`, an empty file. Holes stay holes.
+Result<void> copy_file(int from, int to, std::uint64_t size);
+
+} // namespace rfork::tool

@@ -1,0 +1,23 @@
+#include "frozen_memory.h"
+
+#include <algorithm>
+#include <unistd.h>
+
+namespace rfork::tool {
+
+std::string frozen_memory(int fd, const image::Image& image, std::uint64_t address,
+                          std::size_t size) {
+    std::string memory(size, '\0');
+    const std::uint64_t end = address + size;
+    for (const image::Extent& extent : image.extents()) {
+        std::uint64_t from = std::max(address, extent.address);
+        std::uint64_t to = std::min(end, extent.address + extent.size);
+        if (from < to) {
+            auto offset = static_cast<off_t>(extent.file_offset + (from - extent.address));
+            (void)!::pread(fd, memory.data() + (from - address), to - from, offset);
+        }
+    }
+    return memory;
+}
+
+} // namespace rfork::tool

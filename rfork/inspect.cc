@@ -1,0 +1,79 @@
+#include "inspect.h"
+
+#include "base/unique_fd.h"
+#include "image/reader.h"
+#include "mapping_table.h"
+#include "records.h"
+#include "remote/spool.h"
+#include "text.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+namespace rfork::tool {
+namespace {
+
+void print(const Line& line) {
+    std::printf("%-14s %s\n", line.title.c_str(), line.text.c_str());
+}
+
+void print(const std::vector<Line>& lines) {
+    for (const Line& line : lines)
+        print(line);
+}
+
+std::vector<Line> describe_file(const std::string& path, int fd, const image::Header& header) {
+    struct stat status {};
+    ::fstat(fd, &status);
+    std::uint64_t on_disk = static_cast<std::uint64_t>(status.st_blocks) * 512;
+    bool travels = header.flags & image::flag_travels;
+    return {
+        {"image", printable(path)},
+        {"id", remote::id_text(header.id)},
+        {"frozen", time_text(header.created)},
+        {"made by", travels ? "rfork(): runs once, where it was sent"
+                            : "rfork_checkpoint(): runs any number of times"},
+        {"size", format("%s, %s of it on disk", bytes_text(header.file_size).c_str(),
+                        bytes_text(on_disk).c_str())},
+        {"parts",
+         format("front %s, metadata %s, core view %s, pages %s",
+                bytes_text(header.metadata_offset).c_str(),
+                bytes_text(header.metadata_size).c_str(), bytes_text(header.core_size).c_str(),
+                bytes_text(header.file_size - header.pages_offset).c_str())},
+        {"stub", format("%#lx-%#lx", header.window.base, header.window.end)},
+    };
+}
+
+Error about(const std::string& path, const Error& error) {
+    return {error.code, path + ": " + error.sentence};
+}
+
+} // namespace
+
+Result<void> inspect(const std::string& path, const InspectOptions& options) {
+    UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file)
+        return system_error(errno, "cannot open " + path);
+    auto image = image::read_image(file.get());
+    if (!image)
+        return about(path, image.error());
+
+    print(describe_file(path, file.get(), image->header()));
+    print(describe_records({file.get(), *image}));
+    print(summarise_mappings(*image));
+    if (options.verify) {
+        if (auto verified = image::verify_pages(file.get(), *image); !verified)
+            return about(path, verified.error());
+        print(Line{"verified", "every byte of memory has the checksum it was written with"});
+    }
+    if (options.mappings) {
+        std::printf("\n");
+        for (const std::string& line : list_mappings(*image))
+            std::printf("%s\n", line.c_str());
+    }
+    return {};
+}
+
+} // namespace rfork::tool

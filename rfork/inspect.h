@@ -1,0 +1,18 @@
+// `rfork inspect`: what is in an image, for people.
+#pragma once
+
+#include "base/result.h"
+
+#include <string>
+
+namespace rfork::tool {
+
+struct InspectOptions {
+    bool verify = false;   // also check every byte of memory against its checksum
+    bool mappings = false; // list every mapping
+};
+
+// Prints to standard output.
+Result<void> inspect(const std::string& path, const InspectOptions& options);
+
+} // namespace rfork::tool

@@ -1,0 +1,66 @@
+// rfork: the command-line tool. Exit status 0: done, 1: failed, 2: wrong usage.
+#include "core.h"
+#include "inspect.h"
+#include "remote/key.h"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+
+using namespace rfork;
+
+namespace {
+
+constexpr int done = 0, failed = 1, wrong_usage = 2;
+
+int finish(const Result<void>& result) {
+    bool written = std::fflush(stdout) == 0 && !std::ferror(stdout);
+    if (!result)
+        std::fprintf(stderr, "rfork: %s\n", result.error().sentence.c_str());
+    else if (!written)
+        std::fprintf(stderr, "rfork: cannot write to standard output\n");
+    return result && written ? done : failed;
+}
+
+// --help and --version end the parsing, too.
+int refuse(const CLI::App& app, const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0)
+        return app.exit(error);
+    std::fprintf(stderr, "rfork: wrong usage: %s: see rfork --help\n", error.what());
+    return wrong_usage;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"Looks into the images that rfork() and rfork_checkpoint() write, and makes keys.",
+                 "rfork"};
+    app.set_version_flag("--version", "rfork " RFORK_VERSION);
+    app.require_subcommand(1);
+
+    std::string image, core, key;
+    auto* core_command = app.add_subcommand("core", "Write the core view of an image, for gdb");
+    core_command->add_option("IMAGE", image, "The image")->required();
+    core_command->add_option("-o,--output", core, "Where the core goes; replaced if it is there")
+        ->required();
+
+    tool::InspectOptions options;
+    auto* inspect_command = app.add_subcommand("inspect", "Tell what is in an image");
+    inspect_command->add_option("IMAGE", image, "The image")->required();
+    inspect_command->add_flag("--verify", options.verify, "Check every byte against its checksum");
+    inspect_command->add_flag("--mappings", options.mappings, "List every mapping");
+
+    auto* keygen_command = app.add_subcommand("keygen", "Make a key; never overwrites one");
+    keygen_command->add_option("FILE", key, "The key file")->required();
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return refuse(app, error);
+    }
+    if (*core_command)
+        return finish(tool::write_core(image, core));
+    if (*inspect_command)
+        return finish(tool::inspect(image, options));
+    return finish(remote::generate_key(key));
+}

@@ -1,0 +1,15 @@
+// The memory map of a frozen program: a summary by kind, and the list in the manner of
+// /proc/PID/maps.
+#pragma once
+
+#include "records.h"
+
+#include <string>
+#include <vector>
+
+namespace rfork::tool {
+
+std::vector<Line> summarise_mappings(const image::Image& image);
+std::vector<std::string> list_mappings(const image::Image& image);
+
+} // namespace rfork::tool

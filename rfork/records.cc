@@ -1,0 +1,289 @@
+// One describer a kind of record. A describer gets a record that is at least as long as its
+// structure says; whatever else the record claims about itself (counts, string offsets) is checked
+// here. A new kind is a function and a line of the table at the end.
+
+#include "records.h"
+
+#include "frozen_memory.h"
+#include "kinds/address_space/record.h"
+#include "kinds/attributes/record.h"
+#include "kinds/cpu/record.h"
+#include "kinds/monitor/record.h"
+#include "kinds/open_file/record.h"
+#include "kinds/personality/record.h"
+#include "kinds/signal_actions/record.h"
+#include "kinds/thread/record.h"
+#include "kinds/umask/record.h"
+#include "kinds/working_directory/record.h"
+#include "text.h"
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+
+namespace rfork::tool {
+namespace {
+
+using Lines = std::vector<Line>;
+
+std::string string_at(const FrozenProgram& program, std::uint32_t offset) {
+    auto text = program.image.string(offset);
+    return text ? printable(*text) : "(outside the strings)";
+}
+
+std::string fixed_text(const char* text, std::size_t capacity) {
+    return printable({text, ::strnlen(text, capacity)});
+}
+
+void append_word(std::string& words, std::string_view word) {
+    if (!words.empty())
+        words += ' ';
+    words += word;
+}
+
+std::string or_none(std::string words) {
+    return words.empty() ? "none" : words;
+}
+
+std::string signal_name(unsigned number) {
+    const char* name = ::sigabbrev_np(static_cast<int>(number));
+    return name ? std::string("SIG") + name : "signal " + std::to_string(number);
+}
+
+// --- The program and where it ran ---
+
+// The file whose mapping holds the first byte of code.
+std::string executable(const FrozenProgram& program, std::uint64_t start_code) {
+    for (const image::Mapping& mapping : program.image.mappings()) {
+        if (mapping.start <= start_code && start_code < mapping.end)
+            return string_at(program, mapping.name);
+    }
+    return "(in no mapping)";
+}
+
+// argv as the program's memory has it, one quoted word each.
+std::string command_line(const FrozenProgram& program, std::uint64_t start, std::uint64_t end) {
+    constexpr std::uint64_t enough = 4096;
+    if (start >= end)
+        return "";
+    std::string memory =
+        frozen_memory(program.fd, program.image, start, std::min(end - start, enough));
+    std::string words;
+    for (std::size_t at = 0; at < memory.size();) {
+        std::string word = memory.c_str() + at;
+        at += word.size() + 1;
+        append_word(words, word.empty() || word.find(' ') != std::string::npos
+                               ? "'" + printable(word) + "'"
+                               : printable(word));
+    }
+    return end - start > enough ? words + " ..." : words;
+}
+
+Lines describe(const FrozenProgram& program, const kinds::AddressSpaceRecord& record,
+               const image::Record&) {
+    std::string build_id;
+    auto size = std::min<std::size_t>(record.vdso_build_id_size, sizeof record.vdso_build_id);
+    for (std::size_t i = 0; i < size; ++i)
+        build_id += format("%02x", record.vdso_build_id[i]);
+    return {
+        {"executable", executable(program, record.start_code)},
+        {"command line", command_line(program, record.arg_start, record.arg_end)},
+        {"heap", format("%#lx-%#lx, %s", record.start_brk, record.brk,
+                        bytes_text(record.brk - record.start_brk).c_str())},
+        {"vDSO", record.vdso ? format("%#lx, build id %s", record.vdso, or_none(build_id).c_str())
+                             : "none"},
+    };
+}
+
+Lines describe(const FrozenProgram&, const kinds::AttributesRecord& record, const image::Record&) {
+    std::string flags;
+    if (record.no_new_privileges)
+        append_word(flags, "no-new-privileges");
+    if (record.child_subreaper)
+        append_word(flags, "child-subreaper");
+    if (record.thp_disable)
+        append_word(flags, "no-huge-pages");
+    return {{"name", fixed_text(record.name, sizeof record.name)},
+            {"attributes", format("timer slack %lu ns%s%s", record.timer_slack,
+                                  flags.empty() ? "" : ", ", flags.c_str())}};
+}
+
+Lines describe(const FrozenProgram& program, const kinds::WorkingDirectoryRecord& record,
+               const image::Record&) {
+    return {{"directory", string_at(program, record.path)}};
+}
+
+Lines describe(const FrozenProgram&, const kinds::UmaskRecord& record, const image::Record&) {
+    return {{"umask", format("%04o", record.mask)}};
+}
+
+Lines describe(const FrozenProgram&, const kinds::PersonalityRecord& record, const image::Record&) {
+    return {{"personality", format("%#lx", record.persona)}};
+}
+
+// --- Threads and signals ---
+
+std::string signal_set(std::uint64_t mask) {
+    std::string names;
+    for (unsigned number = 1; number <= kinds::signal_count; ++number) {
+        if (mask >> (number - 1) & 1)
+            append_word(names, signal_name(number));
+    }
+    return or_none(names);
+}
+
+Lines describe(const FrozenProgram&, const kinds::ThreadRecord& record, const image::Record&) {
+    return {{format("thread %d", record.tid),
+             format("at %#lx, stack pointer %#lx, blocked signals: %s", record.registers.rip,
+                    record.registers.rsp, signal_set(record.signal_mask).c_str())}};
+}
+
+Lines describe(const FrozenProgram&, const kinds::SignalActionsRecord& record,
+               const image::Record&) {
+    std::string handled, ignored;
+    for (unsigned i = 0; i < kinds::signal_count; ++i) {
+        std::uint64_t handler = record.actions[i].handler;
+        if (handler == reinterpret_cast<std::uintptr_t>(SIG_IGN))
+            append_word(ignored, signal_name(i + 1));
+        else if (handler != reinterpret_cast<std::uintptr_t>(SIG_DFL))
+            append_word(handled, signal_name(i + 1));
+    }
+    return {{"signals", "handled: " + or_none(handled) + "; ignored: " + or_none(ignored)}};
+}
+
+// --- Descriptors ---
+
+std::string descriptors(const kinds::OpenFileRecord& record, const image::Record& whole) {
+    auto room = (whole.bytes().size() - sizeof record) / sizeof(kinds::DescriptorSlot);
+    if (record.slots > room)
+        return "(malformed)";
+    std::string numbers;
+    for (unsigned i = 0; i < record.slots; ++i) {
+        const kinds::DescriptorSlot& slot = record.slot()[i];
+        append_word(numbers, std::to_string(slot.fd));
+        if (slot.close_on_exec)
+            numbers += "(close-on-exec)";
+    }
+    return or_none(numbers);
+}
+
+std::string open_flags(std::uint32_t flags) {
+    static constexpr struct {
+        std::uint32_t bit;
+        const char* name;
+    } names[] = {{O_APPEND, "append"},      {O_NONBLOCK, "nonblocking"}, {O_DSYNC, "dsync"},
+                 {O_DIRECT, "direct"},      {O_NOATIME, "noatime"},      {O_PATH, "path only"},
+                 {O_ASYNC, "signal-driven"}};
+    static constexpr const char* access[] = {"read", "write", "read and write", "no access"};
+    std::string text = access[flags & O_ACCMODE];
+    for (const auto& name : names) {
+        if (flags & name.bit)
+            text += std::string(", ") + name.name;
+    }
+    return text;
+}
+
+std::string file_description(const FrozenProgram& program, const kinds::OpenFileRecord& record) {
+    std::string path = string_at(program, record.path);
+    std::string flags = open_flags(record.flags);
+    switch (record.type) {
+    case kinds::FileType::regular:
+        return format("%s at %lu (%s)", path.c_str(), record.position, flags.c_str());
+    case kinds::FileType::directory:
+        return path + " (directory)";
+    case kinds::FileType::device:
+        return path + " (device, " + flags + ")";
+    case kinds::FileType::stream:
+        return format("standard stream %u", record.stream);
+    }
+    return format("file of unknown type %u", static_cast<unsigned>(record.type));
+}
+
+Lines describe(const FrozenProgram& program, const kinds::OpenFileRecord& record,
+               const image::Record& whole) {
+    return {{"file " + descriptors(record, whole), file_description(program, record)}};
+}
+
+// --- What it needs and whom it tells ---
+
+std::string cpu_features(const arch::CpuFeatureSet& set) {
+    std::string names;
+    for (unsigned i = 0; i < arch::cpu_feature_count; ++i) {
+        if (set.has(i))
+            append_word(names, arch::cpu_features[i].name);
+    }
+    return or_none(names);
+}
+
+Lines describe(const FrozenProgram&, const kinds::CpuRecord& record, const image::Record&) {
+    return {{"CPU features", cpu_features(record.required)},
+            {"CPU state", format("components %#lx", record.xstate)}};
+}
+
+Lines describe(const FrozenProgram& program, const kinds::MonitorRecord& record,
+               const image::Record&) {
+    char address[INET_ADDRSTRLEN] = "?";
+    ::inet_ntop(AF_INET, &record.address, address, sizeof address);
+    return {{"monitor", format("%s:%u, told as \"%s\"", address, ntohs(record.port),
+                               string_at(program, record.name).c_str())}};
+}
+
+// --- The table ---
+
+template <class T>
+Lines describe_as(const FrozenProgram& program, const image::Record& record) {
+    if (const T* structure = record.as<T>())
+        return describe(program, *structure, record);
+    return {{format("kind %u", static_cast<unsigned>(record.header().kind)),
+             "a record too short for its kind"}};
+}
+
+struct Describer {
+    image::Kind kind;
+    Lines (*describe)(const FrozenProgram&, const image::Record&);
+};
+
+constexpr Describer describers[] = {
+    {image::Kind::attributes, describe_as<kinds::AttributesRecord>},
+    {image::Kind::address_space, describe_as<kinds::AddressSpaceRecord>},
+    {image::Kind::working_directory, describe_as<kinds::WorkingDirectoryRecord>},
+    {image::Kind::umask, describe_as<kinds::UmaskRecord>},
+    {image::Kind::personality, describe_as<kinds::PersonalityRecord>},
+    {image::Kind::thread, describe_as<kinds::ThreadRecord>},
+    {image::Kind::signal_actions, describe_as<kinds::SignalActionsRecord>},
+    {image::Kind::open_file, describe_as<kinds::OpenFileRecord>},
+    {image::Kind::cpu, describe_as<kinds::CpuRecord>},
+    {image::Kind::monitor, describe_as<kinds::MonitorRecord>},
+};
+
+bool known(image::Kind kind) {
+    return std::any_of(std::begin(describers), std::end(describers),
+                       [kind](const Describer& describer) { return describer.kind == kind; });
+}
+
+void append(Lines& lines, Lines more) {
+    lines.insert(lines.end(), more.begin(), more.end());
+}
+
+} // namespace
+
+std::vector<Line> describe_records(const FrozenProgram& program) {
+    Lines lines;
+    for (const Describer& describer : describers) {
+        for (image::Record record : program.image.records()) {
+            if (record.header().kind == describer.kind)
+                append(lines, describer.describe(program, record));
+        }
+    }
+    for (image::Record record : program.image.records()) {
+        if (!known(record.header().kind))
+            lines.push_back(
+                {format("kind %u", static_cast<unsigned>(record.header().kind)),
+                 format("%zu bytes that this release does not understand", record.bytes().size())});
+    }
+    return lines;
+}
+
+} // namespace rfork::tool

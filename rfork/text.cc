@@ -1,0 +1,59 @@
+#include "text.h"
+
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+
+namespace rfork::tool {
+
+std::string format(const char* pattern, ...) {
+    va_list arguments;
+    va_start(arguments, pattern);
+    char* text = nullptr;
+    int length = ::vasprintf(&text, pattern, arguments);
+    va_end(arguments);
+    if (length < 0)
+        return {};
+    std::string result(text, static_cast<std::size_t>(length));
+    std::free(text);
+    return result;
+}
+
+std::string printable(std::string_view text) {
+    std::string result;
+    for (char c : text) {
+        auto code = static_cast<unsigned char>(c);
+        if (code < 0x20 || code == 0x7f || c == '\\')
+            result += format("\\x%02x", code);
+        else
+            result += c;
+    }
+    return result;
+}
+
+std::string bytes_text(std::uint64_t bytes) {
+    static constexpr const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    if (bytes < 1024)
+        return format("%u B", static_cast<unsigned>(bytes));
+    auto value = static_cast<double>(bytes);
+    unsigned unit = 0;
+    while (value >= 1024) {
+        value /= 1024;
+        ++unit;
+    }
+    return format("%.1f %s", value, units[unit]);
+}
+
+std::string time_text(std::uint64_t nanoseconds) {
+    auto seconds = static_cast<std::time_t>(nanoseconds / 1'000'000'000);
+    auto microseconds = static_cast<unsigned>(nanoseconds % 1'000'000'000 / 1000);
+    std::tm time{};
+    char text[64];
+    if (!::gmtime_r(&seconds, &time) ||
+        !std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &time))
+        return "at no time in the calendar";
+    return format("%s.%06u UTC", text, microseconds);
+}
+
+} // namespace rfork::tool

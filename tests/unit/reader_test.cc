@@ -1,0 +1,269 @@
+// The reader accepts what the format allows, and nothing else.
+#include "synthetic_image.h"
+
+#include "image/reader.h"
+
+#include <catch2/catch.hpp>
+
+#include <fcntl.h>
+#include <functional>
+#include <string>
+
+using namespace rfork;
+using namespace rfork::image;
+using rfork::test::memory_file;
+using rfork::test::SyntheticImage;
+
+namespace {
+
+// The sentence with which the reader refuses a change to the synthetic image; "" if it accepts it.
+std::string refusal(const std::function<void(SyntheticImage&)>& change) {
+    SyntheticImage image;
+    change(image);
+    auto file = memory_file(image.bytes());
+    auto read = read_image(file.get());
+    return read ? "" : read.error().sentence;
+}
+
+std::string refusal_of(std::string_view content) {
+    auto file = memory_file(std::as_bytes(std::span(content)));
+    auto read = read_front(file.get());
+    return read ? "" : read.error().sentence;
+}
+
+} // namespace
+
+using Catch::Matchers::Contains;
+
+TEST_CASE("a valid image is read as it was written") {
+    SyntheticImage written;
+    auto file = memory_file(written.bytes());
+
+    auto front = read_front(file.get());
+    REQUIRE(front);
+    CHECK(front->id.bytes[15] == 15);
+
+    auto image = read_image(file.get());
+    REQUIRE(image);
+    CHECK(image->has_core_view());
+    REQUIRE(image->mappings().size() == 3);
+    CHECK(image->mappings()[1].start == 0x500000);
+    CHECK(image->string(image->mappings()[0].name) == "/usr/bin/true");
+    CHECK(image->string(image->mappings()[1].name) == "[heap]");
+    CHECK(image->string(0) == "");
+    CHECK_FALSE(image->string(1000));
+    CHECK(image->extents().size() == 2);
+
+    std::vector<Kind> kinds;
+    for (Record record : image->records())
+        kinds.push_back(record.header().kind);
+    CHECK(kinds == std::vector{Kind::cpu, Kind::umask});
+    CHECK(verify_pages(file.get(), *image));
+}
+
+TEST_CASE("a record is never taken for a longer one") {
+    struct Longer {
+        RecordHeader header;
+        std::uint64_t content[2];
+    };
+    auto file = memory_file(SyntheticImage().bytes());
+    auto image = read_image(file.get());
+    REQUIRE(image);
+    for (Record record : image->records()) {
+        CHECK(record.as<RecordHeader>() != nullptr);
+        CHECK(record.as<Longer>() == nullptr);
+    }
+}
+
+TEST_CASE("every corrupted byte of front and metadata is noticed") {
+    auto bytes = SyntheticImage().bytes();
+    auto file = memory_file(bytes);
+    const std::size_t end = test::metadata_offset + SyntheticImage::metadata_bytes;
+    for (std::size_t at = 0; at < end; ++at) {
+        for (unsigned flip : {0x01u, 0x80u, 0xffu}) {
+            std::byte corrupted = bytes[at] ^ std::byte(flip);
+            REQUIRE(::pwrite(file.get(), &corrupted, 1, static_cast<off_t>(at)) == 1);
+            INFO("offset " << at << " flipped by " << flip);
+            REQUIRE_FALSE(read_front(file.get()));
+            REQUIRE_FALSE(read_image(file.get()));
+        }
+        REQUIRE(::pwrite(file.get(), &bytes[at], 1, static_cast<off_t>(at)) == 1);
+    }
+    CHECK(read_front(file.get()));
+}
+
+TEST_CASE("every corrupted byte of the pages is noticed by verify_pages") {
+    auto bytes = SyntheticImage().bytes();
+    auto file = memory_file(bytes);
+    auto image = read_image(file.get());
+    REQUIRE(image);
+    for (std::size_t at = test::pages_offset; at < bytes.size(); ++at) {
+        std::byte corrupted = ~bytes[at];
+        REQUIRE(::pwrite(file.get(), &corrupted, 1, static_cast<off_t>(at)) == 1);
+        INFO("offset " << at);
+        REQUIRE_FALSE(verify_pages(file.get(), *image));
+        REQUIRE(::pwrite(file.get(), &bytes[at], 1, static_cast<off_t>(at)) == 1);
+    }
+    CHECK(verify_pages(file.get(), *image));
+}
+
+TEST_CASE("an image cut short anywhere is refused") {
+    auto bytes = SyntheticImage().bytes();
+    auto file = memory_file(bytes);
+    for (std::size_t length = bytes.size() - 1;; --length) {
+        REQUIRE(::ftruncate(file.get(), static_cast<off_t>(length)) == 0);
+        INFO("length " << length);
+        REQUIRE_FALSE(read_front(file.get()));
+        if (length == 0)
+            break;
+    }
+}
+
+TEST_CASE("truncation is called by its name") {
+    auto bytes = SyntheticImage().bytes();
+    bytes.pop_back();
+    auto file = memory_file(bytes);
+    auto read = read_front(file.get());
+    REQUIRE_FALSE(read);
+    CHECK_THAT(read.error().sentence, Contains("truncated: 28671 of its 28672 bytes"));
+}
+
+TEST_CASE("an image with something appended is refused") {
+    auto bytes = SyntheticImage().bytes();
+    bytes.push_back(std::byte{});
+    auto file = memory_file(bytes);
+    CHECK_FALSE(read_front(file.get()));
+}
+
+TEST_CASE("an image for another architecture is refused by its name") {
+    CHECK_THAT(refusal([](auto& image) { image.elf.e_machine = EM_AARCH64; }),
+               Contains("another architecture") && Contains("AArch64"));
+    CHECK_THAT(refusal([](auto& image) { image.elf.e_machine = EM_RISCV; }), Contains("RISC-V"));
+    CHECK_THAT(refusal([](auto& image) { image.elf.e_machine = 4711; }), Contains("4711"));
+    CHECK_THAT(refusal([](auto& image) { image.elf.e_ident[EI_DATA] = ELFDATA2MSB; }),
+               Contains("another architecture"));
+}
+
+TEST_CASE("an image of another format version is refused with both versions") {
+    CHECK_THAT(refusal([](auto& image) { image.metadata.header.version = 77; }),
+               Contains("format version 77"));
+}
+
+TEST_CASE("what is no image is told so") {
+    CHECK_THAT(refusal_of(""), Contains("not an rfork image"));
+    CHECK_THAT(refusal_of("\x7f"
+                          "ELF"),
+               Contains("not an rfork image"));
+    CHECK_THAT(refusal_of("#!/bin/sh\necho hello\n" + std::string(100, '#')),
+               Contains("it is no ELF file"));
+    CHECK_THAT(refusal([](auto& image) { image.elf.e_type = ET_CORE; }), Contains("core file"));
+    CHECK_THAT(refusal([](auto& image) { image.elf.e_type = ET_DYN; }), Contains("other ELF file"));
+    CHECK_THAT(refusal([](auto& image) { image.programs[1].p_type = PT_NOTE; }),
+               Contains("ordinary executable"));
+    CHECK_THAT(refusal([](auto& image) { image.metadata.header.magic[0] = 'x'; }),
+               Contains("ordinary executable"));
+
+    UniqueFd directory(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    CHECK_FALSE(read_front(directory.get()));
+}
+
+// Each of these has right checksums: an enemy computes them as well as we do.
+TEST_CASE("a structure that points outside itself is refused") {
+    using Change = std::function<void(SyntheticImage&)>;
+    constexpr std::uint64_t huge = ~std::uint64_t{0} - 7;
+    auto header = [](auto change) {
+        return Change([change](SyntheticImage& image) { change(image.metadata.header); });
+    };
+    auto mapping = [](auto change) {
+        return Change([change](SyntheticImage& image) { change(image.metadata.mappings[0]); });
+    };
+    auto extent = [](auto change) {
+        return Change([change](SyntheticImage& image) { change(image.metadata.extents[0]); });
+    };
+
+    const std::pair<const char*, Change> changes[] = {
+        {"program headers behind the first page", [](auto& i) { i.elf.e_phnum = 73; }},
+        {"entry point outside the stub",
+         [](auto& i) { i.elf.e_entry = test::window_base + 0x1000; }},
+        {"stub loaded elsewhere", [](auto& i) { i.programs[0].p_vaddr += 0x1000; }},
+        {"stub larger than its memory", [](auto& i) { i.programs[0].p_filesz = huge; }},
+        {"metadata loaded elsewhere", [](auto& i) { i.programs[1].p_vaddr += 0x1000; }},
+        {"metadata not wholly loaded", [](auto& i) { i.programs[1].p_filesz -= 1; }},
+        {"more memory than the window", [](auto& i) { i.programs[1].p_memsz = huge; }},
+        {"wrong machine", header([](auto& h) { h.machine = EM_386; })},
+        {"wrong header size", header([](auto& h) { h.header_size += 8; })},
+        {"file size too small", header([](auto& h) { h.file_size -= 0x1000; })},
+        {"file size too large", header([](auto& h) { h.file_size = huge; })},
+        {"other metadata offset", header([](auto& h) { h.metadata_offset += 0x1000; })},
+        {"huge metadata", header([](auto& h) { h.metadata_size = huge; })},
+        {"metadata beyond the file", header([](auto& h) { h.metadata_size = 0x5001; })},
+        {"metadata smaller than the header", header([](auto& h) { h.metadata_size = 8; })},
+        {"core view within the metadata", header([](auto& h) { h.core_offset = 0x2008; })},
+        {"huge core view", header([](auto& h) { h.core_size = huge; })},
+        {"core header before the core view", header([](auto& h) { h.core_header_offset = 8; })},
+        {"core header behind it", header([](auto& h) { h.core_header_offset = 0x30c8; })},
+        {"pages within the core view", header([](auto& h) { h.pages_offset = 0x3000; })},
+        {"pages behind the file", header([](auto& h) { h.pages_offset = 0x8000; })},
+        {"pages not aligned", header([](auto& h) { h.pages_offset = 0x4008; })},
+        {"window upside down", header([](auto& h) { std::swap(h.window.base, h.window.end); })},
+        {"window too small", header([](auto& h) { h.window.scratch = h.window.metadata + 8; })},
+        {"window in kernel space", header([](auto& h) { h.window.end = huge; })},
+        {"records in the header", header([](auto& h) { h.records.offset = 0; })},
+        {"records not aligned", header([](auto& h) { h.records.offset += 4; })},
+        {"records cut", header([](auto& h) { h.records.size -= 4; })},
+        {"records outside", header([](auto& h) { h.records.offset = huge; })},
+        {"records too long", header([](auto& h) { h.records.size = huge; })},
+        {"mappings outside", header([](auto& h) { h.mappings.offset = huge; })},
+        {"mappings too long", header([](auto& h) { h.mappings.size = huge; })},
+        {"a mapping and a half", header([](auto& h) { h.mappings.size -= 24; })},
+        {"extents outside", header([](auto& h) { h.extents.offset = huge; })},
+        {"extents too long", header([](auto& h) { h.extents.size += 32; })},
+        {"strings outside", header([](auto& h) { h.strings.offset = huge; })},
+        {"strings too long", header([](auto& h) { h.strings.size += 1; })},
+        {"no strings", header([](auto& h) { h.strings.size = 0; })},
+        {"strings without an end", header([](auto& h) { h.strings.size -= 1; })},
+        {"strings without the empty string", [](auto& i) { i.metadata.strings[0] = 'x'; }},
+        {"record of no size", [](auto& i) { i.metadata.records[0].size = 0; }},
+        {"record of an odd size", [](auto& i) { i.metadata.records[0].size = 12; }},
+        {"record longer than the table", [](auto& i) { i.metadata.records[1].size = 24; }},
+        {"record of a huge size", [](auto& i) { i.metadata.records[0].size = 0xfffffff8; }},
+        {"mapping upside down", mapping([](auto& m) { std::swap(m.start, m.end); })},
+        {"empty mapping", mapping([](auto& m) { m.end = m.start; })},
+        {"mapping not aligned", mapping([](auto& m) { m.start += 8; })},
+        {"mapping in kernel space", mapping([](auto& m) { m.end = huge & ~0xfffull; })},
+        {"overlapping mappings", mapping([](auto& m) { m.end = 0x501000; })},
+        {"mapping over the window", mapping([](auto& m) { m.start = 0x13000; })},
+        {"unknown kind of mapping", mapping([](auto& m) { m.kind = MappingKind{7}; })},
+        {"unknown protection", mapping([](auto& m) { m.prot = 8; })},
+        {"name outside the strings", mapping([](auto& m) { m.name = 22; })},
+        {"content before the pages", mapping([](auto& m) { m.file_offset = 0x3000; })},
+        {"content behind the file", mapping([](auto& m) { m.file_offset = 0x6000; })},
+        {"content far behind it", mapping([](auto& m) { m.file_offset = huge & ~0xfffull; })},
+        {"extent not aligned", extent([](auto& e) { e.address += 8; })},
+        {"empty extent", extent([](auto& e) { e.size = 0; })},
+        {"huge extent", extent([](auto& e) { e.size = huge & ~0xfffull; })},
+        {"extent over a mapping's end", extent([](auto& e) { e.size = 0x3000; })},
+        {"extent outside any mapping", extent([](auto& e) { e.address = 0x404000; })},
+        {"extent before any mapping", extent([](auto& e) { e.address = 0x3ff000; })},
+        {"extent behind any mapping", [](auto& i) { i.metadata.extents[1].address = 1ull << 47; }},
+        {"extent of kernel pages", [](auto& i) { i.metadata.extents[1].address = 0x7ff000000000; }},
+        {"extent before the pages", extent([](auto& e) { e.file_offset = 0x3000; })},
+        {"extent behind the file", extent([](auto& e) { e.file_offset = 0x6000; })},
+        {"extent not where its mapping is", extent([](auto& e) { e.file_offset = 0x4000; })},
+        {"extents out of order",
+         [](auto& i) { std::swap(i.metadata.extents[0], i.metadata.extents[1]); }},
+        {"overlapping extents",
+         [](auto& i) { i.metadata.extents[1] = {0x401000, 0x1000, 0x6000, 0}; }},
+    };
+    for (const auto& [name, change] : changes) {
+        INFO(name);
+        CHECK(refusal(change) != "");
+    }
+}
+
+TEST_CASE("an image without a core view is an image") {
+    CHECK(refusal([](auto& image) {
+              image.metadata.header.core_size = 0;
+              image.metadata.header.core_header_offset = 0;
+          }) == "");
+}
