@@ -79,7 +79,8 @@ class Receiver {
     boost::asio::steady_timer pause_;
     LineLog& log_;
     udp::endpoint from_;
-    std::array<char, max_message + 2> buffer_; // a newline, and a byte that shows that there is more
+    std::array<char, max_message + 2>
+        buffer_; // a newline, and a byte that shows that there is more
 };
 
 class Signals {

@@ -29,7 +29,8 @@ class DatagramSocket {
         std::size_t size = 0; // more than the buffer when the datagram was longer
         Peer from;
     };
-    // Nothing when no datagram is waiting. Errors that a peer or the network caused are passed over.
+    // Nothing when no datagram is waiting. Errors that a peer or the network caused are passed
+    // over.
     std::optional<Received> receive(std::span<std::uint8_t> buffer);
 
     // Never waits; a datagram that cannot leave is lost, as datagrams are.

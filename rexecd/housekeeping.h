@@ -1,5 +1,6 @@
 // When to clean the spool: stale files at the start and every ten minutes, empty logs soon after
-// their programs have ended. The work itself is done by forked children, one of each kind at a time.
+// their programs have ended. The work itself is done by forked children, one of each kind at a
+// time.
 #pragma once
 
 #include "rexecd/logs.h"

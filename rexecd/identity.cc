@@ -50,8 +50,9 @@ Result<Identity> identity_of(uid_t owner, bool allow_root) {
                                 std::to_string(::geteuid()) +
                                 ": only a rexecd of root's serves other users"};
     if (owner == 0 && !allow_root)
-        return Error{EPERM, "the image belongs to root: rexecd runs no image of root's unless it is "
-                            "started with --allow-root"};
+        return Error{EPERM,
+                     "the image belongs to root: rexecd runs no image of root's unless it is "
+                     "started with --allow-root"};
 
     errno = 0;
     const passwd* user = ::getpwuid(owner);
@@ -61,7 +62,7 @@ Result<Identity> identity_of(uid_t owner, bool allow_root) {
                                 ": the hosts must share their user numbers"};
     if (!user)
         return Identity{owner, ::getegid(), {}, std::to_string(owner), "/", "/bin/sh", true};
-    Identity identity{owner,         user->pw_gid,   {},        user->pw_name,
+    Identity identity{owner,        user->pw_gid,   {},        user->pw_name,
                       user->pw_dir, user->pw_shell, is_our_own};
     if (!is_our_own)
         identity.groups = groups_of(*user);

@@ -41,8 +41,8 @@ std::vector<std::string> environment_of(const Start& start) {
 
 // Gives every descriptor its number. First to where they are not in each other's way.
 bool place_descriptors(const Start& start, int status) {
-    int from[] = {::open("/dev/null", O_RDONLY), start.log, start.log, status, start.spool,
-                  start.image};
+    int from[] = {
+        ::open("/dev/null", O_RDONLY), start.log, start.log, status, start.spool, start.image};
     for (int& fd : from)
         if ((fd = ::fcntl(fd, F_DUPFD_CLOEXEC, 64)) < 0)
             return false;
@@ -56,8 +56,7 @@ bool place_descriptors(const Start& start, int status) {
 std::string exec_failure(int error, int image) {
     struct statvfs file_system;
     std::string sentence = "cannot execute the image: ";
-    if (error == EACCES && ::fstatvfs(image, &file_system) == 0 &&
-        (file_system.f_flag & ST_NOEXEC))
+    if (error == EACCES && ::fstatvfs(image, &file_system) == 0 && (file_system.f_flag & ST_NOEXEC))
         return sentence + "the spool is mounted noexec: mount it with exec";
     if (error == ETXTBSY)
         return sentence + "somebody still has it open for writing";
@@ -78,7 +77,7 @@ void execute(const Start& start) {
     ::execveat(image_number, "", arguments, pointers.data(), AT_EMPTY_PATH);
 }
 
-void be_the_program(const Start& start, int status) {
+[[noreturn]] void be_the_program(const Start& start, int status) {
     image::StatusMessage message{};
     message.magic = image::status_magic;
     message.stage = image::Stage::start;
@@ -106,7 +105,9 @@ Result<Launched> launch(const Start& start) {
     Launched launched;
     launched.status.reset(ends[0]);
     UniqueFd write_end(ends[1]);
-    launched.program = ::fork();
+    // vfork: the child shares our memory until it executes, and what it allocates there on the way
+    // is lost; this process ends soon, and a copy of its page tables would be made for nothing.
+    launched.program = ::vfork();
     if (launched.program == 0)
         be_the_program(start, write_end.get());
     if (launched.program < 0)

@@ -1,5 +1,5 @@
-// Lines on standard error, each with one write(2). Under systemd they start with "<6>" and the like,
-// which the journal takes for the level (sd-daemon(3)).
+// Lines on standard error, each with one write(2). Under systemd they start with "<6>" and the
+// like, which the journal takes for the level (sd-daemon(3)).
 #pragma once
 
 #include <string_view>

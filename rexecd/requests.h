@@ -56,8 +56,8 @@ class Requests {
     struct Limits {
         std::uint64_t window = 60'000'000'000;
         std::uint64_t patience = 660'000'000'000; // then "working" is said no more
-        std::size_t requests = 128 * 1024; // remembered at once: a thousand a second
-        std::size_t nonces = 256 * 1024;   // remembered of each generation
+        std::size_t requests = 128 * 1024;        // remembered at once: a thousand a second
+        std::size_t nonces = 256 * 1024;          // remembered of each generation
     };
 
     explicit Requests(Now started) : Requests(started, Limits()) {}

@@ -51,7 +51,8 @@ Outcome refused(const Error& why) {
     return outcome;
 }
 
-// --- find -----------------------------------------------------------------------------------------
+// --- find
+// -----------------------------------------------------------------------------------------
 
 // The image, or, when it is gone or must not be run, its claim. Not held open: what somebody holds
 // open, an NFS client does not unlink but rename.
@@ -91,7 +92,8 @@ Result<Found> find(const Job& job, int spool) {
                              ": does this host share the caller's spool?"};
 }
 
-// --- the claim ------------------------------------------------------------------------------------
+// --- the claim
+// ------------------------------------------------------------------------------------
 
 // The answer when somebody has made the claim, whoever that was; nothing when nobody has.
 std::optional<Outcome> answer_from_claim(const Job& job, int spool, uid_t owner) {
@@ -101,8 +103,8 @@ std::optional<Outcome> answer_from_claim(const Job& job, int spool, uid_t owner)
     if (!*claim)
         return std::nullopt;
     if ((*claim)->owner != owner)
-        return refused({EPERM, "the claim of " + job.image_name +
-                                   " was made by another user than its owner"});
+        return refused(
+            {EPERM, "the claim of " + job.image_name + " was made by another user than its owner"});
     if ((*claim)->given_up)
         return refused({ECANCELED, "the request was given up on " + (*claim)->host});
 
@@ -119,7 +121,8 @@ std::optional<Outcome> answer_from_claim(const Job& job, int spool, uid_t owner)
     return outcome;
 }
 
-// --- open -----------------------------------------------------------------------------------------
+// --- open
+// -----------------------------------------------------------------------------------------
 
 bool same_file(const struct stat& a, const struct stat& b) {
     return a.st_dev == b.st_dev && a.st_ino == b.st_ino && a.st_uid == b.st_uid;
@@ -152,7 +155,8 @@ Result<UniqueFd> open_image(const Job& job, int spool, const struct stat& found)
     return std::move(image->fd);
 }
 
-// --- the log --------------------------------------------------------------------------------------
+// --- the log
+// --------------------------------------------------------------------------------------
 
 struct Log {
     UniqueFd fd;
@@ -181,7 +185,8 @@ Result<Log> open_log(const Job& job, int spool) {
     return log;
 }
 
-// --- await ----------------------------------------------------------------------------------------
+// --- await
+// ----------------------------------------------------------------------------------------
 
 enum class Voice { spoke, silent, ended };
 
@@ -223,7 +228,8 @@ void end(pid_t process) {
         ::waitpid(process, nullptr, 0);
 }
 
-// --- settle ---------------------------------------------------------------------------------------
+// --- settle
+// ---------------------------------------------------------------------------------------
 
 class Attempt {
   public:
@@ -259,8 +265,8 @@ class Attempt {
             return stage_failed(message);
         }
         if (voice == Voice::ended && has_died(launched.program, death_ms))
-            return failed({EIO, "the image " + death_of(launched.program) +
-                                    " before the program ran"});
+            return failed(
+                {EIO, "the image " + death_of(launched.program) + " before the program ran"});
         return lose_patience(launched.program);
     }
 

@@ -16,7 +16,7 @@ namespace rexecd {
 struct Job {
     std::string spool; // absolute
     rfork::image::Id image;
-    std::string image_name;   // a valid one
+    std::string image_name; // a valid one
     bool allow_root = false;
     bool claims_only = false; // do not run it, only look whether it was
 };

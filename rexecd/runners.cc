@@ -18,8 +18,8 @@ using rfork::UniqueFd;
 namespace {
 
 Error too_busy(std::string_view why) {
-    return {EAGAIN, "rexecd cannot run another image now: " + std::string(why) +
-                        ": try again later"};
+    return {EAGAIN,
+            "rexecd cannot run another image now: " + std::string(why) + ": try again later"};
 }
 
 } // namespace

@@ -36,9 +36,10 @@ Answer refusal(Error why) {
 
 Answer refuse_clock(const Message& message) {
     auto apart = static_cast<std::int64_t>(now().wall - message.time) / 1'000'000'000;
-    return refusal({EPERM, "the clocks of the two hosts differ by " +
-                               std::to_string(apart < 0 ? -apart : apart) +
-                               " seconds, or the request is an old one sent again: set the clocks"});
+    return refusal(
+        {EPERM, "the clocks of the two hosts differ by " +
+                    std::to_string(apart < 0 ? -apart : apart) +
+                    " seconds, or the request is an old one sent again: set the clocks"});
 }
 
 } // namespace
@@ -60,7 +61,8 @@ void Server::start() {
     await_datagrams();
 }
 
-// --- datagrams ------------------------------------------------------------------------------------
+// --- datagrams
+// ------------------------------------------------------------------------------------
 
 void Server::await_datagrams() {
     readable_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
@@ -131,14 +133,16 @@ void Server::send(const image::Id& request, const Answer& answer, const Peer& to
     socket_.send(remote::seal(std::move(message), key_), to);
 }
 
-// --- requests -------------------------------------------------------------------------------------
+// --- requests
+// -------------------------------------------------------------------------------------
 
 void Server::start_runner(const Message& request, const Peer& from, bool claims_only) {
     if (!remote::is_image_name(request.image_name)) {
         pending_[request.request] = {from, "a request with a malformed image name"};
-        return finish(request.request,
-                      refusal({EINVAL, "the request names no image: a name in the spool starts with "
-                                       "rfork. and has no slash"}));
+        return finish(
+            request.request,
+            refusal({EINVAL, "the request names no image: a name in the spool starts with "
+                             "rfork. and has no slash"}));
     }
     pending_[request.request] = {from, request.image_name};
     Job job{settings_.spool, request.image, request.image_name, settings_.allow_root, claims_only};
@@ -170,7 +174,8 @@ void Server::finish(const image::Id& request, const Answer& answer) {
         log(Level::notice, who + ": refused: " + answer.sentence);
 }
 
-// --- children -------------------------------------------------------------------------------------
+// --- children
+// -------------------------------------------------------------------------------------
 
 void Server::reap() {
     pid_t child;

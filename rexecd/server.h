@@ -1,5 +1,5 @@
-// What the daemon does with a datagram. One thread, one event loop, and nothing in it that can wait:
-// everything that touches the spool, or looks up users, is done by forked runners.
+// What the daemon does with a datagram. One thread, one event loop, and nothing in it that can
+// wait: everything that touches the spool, or looks up users, is done by forked runners.
 #pragma once
 
 #include "remote/key.h"

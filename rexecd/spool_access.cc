@@ -29,8 +29,8 @@ Result<Entry> open_entry(int spool, const std::string& name, int flags) {
         how.flags |= O_NONBLOCK;
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
     Entry entry;
-    entry.fd.reset(static_cast<int>(
-        ::syscall(SYS_openat2, spool, name.c_str(), &how, sizeof(how))));
+    entry.fd.reset(
+        static_cast<int>(::syscall(SYS_openat2, spool, name.c_str(), &how, sizeof(how))));
     if (!entry.fd)
         return rfork::system_error(errno, "cannot open " + name + " in the spool");
     if (::fstat(entry.fd.get(), &entry.status) != 0)

@@ -1,5 +1,5 @@
-// Looking up one entry of the spool, and nothing but that: never beyond the spool's directory, never
-// through a symbolic link, whatever the name in a datagram is.
+// Looking up one entry of the spool, and nothing but that: never beyond the spool's directory,
+// never through a symbolic link, whatever the name in a datagram is.
 #pragma once
 
 #include "base/result.h"

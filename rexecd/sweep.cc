@@ -79,8 +79,8 @@ Names stale_entries(const std::string& path, long stale_seconds) {
     UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     DIR* directory = fd ? ::fdopendir(fd.get()) : nullptr;
     if (!directory) {
-        log(Level::warning, system_error(errno, "cannot look for stale files in the spool " + path)
-                                .sentence);
+        log(Level::warning,
+            system_error(errno, "cannot look for stale files in the spool " + path).sentence);
         return names;
     }
     int spool = fd.release(); // closedir() closes it
@@ -107,12 +107,12 @@ std::string check_spool(const std::string& path) {
                             "it must be a directory that the hosts share")
             .sentence;
     if ((status.st_mode & S_IWOTH) && !(status.st_mode & S_ISVTX))
-        log(Level::warning, "everybody can remove everybody's files from the spool " + path +
-                                ": chmod 1777 it");
+        log(Level::warning,
+            "everybody can remove everybody's files from the spool " + path + ": chmod 1777 it");
     struct statvfs file_system;
     if (::fstatvfs(spool.get(), &file_system) == 0 && (file_system.f_flag & ST_NOEXEC))
-        log(Level::warning, "the spool " + path +
-                                " is mounted noexec, so no image can run: mount it with exec");
+        log(Level::warning,
+            "the spool " + path + " is mounted noexec, so no image can run: mount it with exec");
     return {};
 }
 
@@ -122,9 +122,9 @@ void sweep_spool(const std::string& path, long stale_seconds) {
                   [&](int spool, const std::vector<std::string>& names) {
                       for (const std::string& name : names)
                           if (is_our_stale(spool, name, stale_seconds) &&
-                              may_go(spool, name, host) &&
-                              ::unlinkat(spool, name.c_str(), 0) == 0)
-                              log(Level::notice, "removed " + name + ", which was stale, from the spool");
+                              may_go(spool, name, host) && ::unlinkat(spool, name.c_str(), 0) == 0)
+                              log(Level::notice,
+                                  "removed " + name + ", which was stale, from the spool");
                   });
 }
 

@@ -120,8 +120,14 @@ static void look_for_losses(int stops_made, const int *pebbles) {
     if (fegetround() != FE_UPWARD || sum != again)
         strand("my sums are not what they were");
 
-    if (lseek(diary, 0, SEEK_CUR) != diary_length || lseek(diary, 0, SEEK_END) != diary_length)
-        strand("my diary is not open where it was");
+    int lines = 0;
+    off_t place = 0;
+    char some[512];
+    for (ssize_t size; (size = pread(diary, some, sizeof some, place)) > 0; place += size)
+        for (ssize_t i = 0; i < size; i++)
+            lines += some[i] == '\n';
+    if (lseek(diary, 0, SEEK_CUR) != diary_length || place != diary_length || lines != stops)
+        strand("my diary is not as I left it");
 }
 
 int main(int argc, char **argv) {

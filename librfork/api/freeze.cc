@@ -8,6 +8,7 @@
 
 #include "api/arena.h"
 #include "api/clock.h"
+#include "api/doorbell.h"
 #include "api/last_error.h"
 #include "base/unique_fd.h"
 #include "capture/memory.h"
@@ -37,6 +38,7 @@ namespace {
 using capture::Range;
 
 struct Mailbox {
+    Doorbell doorbell;
     bool done;
     std::int32_t error; // 0: the image is complete
     std::uint64_t bytes;
@@ -202,6 +204,7 @@ Result<std::uint64_t> freeze_here(const FreezeOrder& order, const capture::OwnFa
 [[noreturn]] void live_as_copy(const FreezeOrder& order, const capture::OwnFacts& facts,
                                const Session& session, const SharedMailbox& mailbox,
                                int saved_errno) {
+    mailbox->doorbell.hold();
     prctl(PR_SET_PDEATHSIG, SIGKILL); // without the caller nobody wants the image
     const Range own[] = {{session.start(), session.start() + session.size}, mailbox.range()};
     const Result<std::uint64_t> bytes =
@@ -215,6 +218,7 @@ Result<std::uint64_t> freeze_here(const FreezeOrder& order, const capture::OwnFa
         mailbox->sentence[size] = '\0';
     }
     mailbox->done = true;
+    mailbox->doorbell.ring();
     _exit(0);
 }
 
@@ -266,15 +270,22 @@ Result<Frozen> freeze(const Session& session, const FreezeOrder& order) {
                             copy == -EAGAIN ? "raise the limit on processes (ulimit -u)"
                                             : "free memory, or allow more of it to be promised");
     const std::uint64_t forked = monotonic_ns();
-    const int status = wait_for_copy(pid_t(copy));
+    mailbox->doorbell.wait(pid_t(copy));
     const std::uint64_t written = monotonic_ns();
     if (!mailbox->done) {
+        const int status = wait_for_copy(pid_t(copy));
         remove_temporary(order);
         return copy_died(status, order);
     }
-    if (mailbox->error)
+    if (mailbox->error) {
+        reap_copy(pid_t(copy));
         return Error{mailbox->error, mailbox->sentence};
-    return Frozen{mailbox->bytes, mailbox->key, forked - start, written - forked};
+    }
+    return Frozen{pid_t(copy), mailbox->bytes, mailbox->key, forked - start, written - forked};
+}
+
+void reap_copy(pid_t copy) {
+    wait_for_copy(copy);
 }
 
 } // namespace rfork::api

@@ -7,6 +7,7 @@
 #include "remote/key.h"
 
 #include <string>
+#include <sys/types.h>
 
 namespace rfork::api {
 
@@ -21,12 +22,17 @@ struct FreezeOrder {
 };
 
 struct Frozen {
+    pid_t copy = 0;
     std::uint64_t bytes = 0;
     remote::Key key{};
     std::uint64_t fork_ns = 0;  // for which the caller stood still
     std::uint64_t write_ns = 0; // until the image was complete
 };
 
+// The copy has written its image when this returns, but may take a while to end.
 Result<Frozen> freeze(const Session& session, const FreezeOrder& order);
+
+// The end of freeze(): until this has been called, the copy is a child nobody has waited for.
+void reap_copy(pid_t copy);
 
 } // namespace rfork::api

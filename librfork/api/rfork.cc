@@ -121,6 +121,7 @@ Result<int> remote_fork(const Session& session, const char* host) {
     errand.timeout_ms = settings->timeout_ms;
     const std::uint64_t asked = monotonic_ns();
     const remote::Reply reply = remote::ask(errand);
+    reap_copy(frozen->copy);
 
     // Only "resumed" is final; after anything else the claim decides.
     if (reply.kind != remote::Reply::resumed &&
@@ -149,6 +150,7 @@ Result<int> checkpoint(const Session& session, const char* path) {
     const Result<Frozen> frozen = freeze(session, order);
     if (!frozen)
         return frozen.error();
+    reap_copy(frozen->copy);
     last_times = {frozen->fork_ns, frozen->write_ns, 0, 0};
     return RFORK_PARENT;
 }

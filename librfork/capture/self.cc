@@ -83,10 +83,10 @@ Thread ask_thread(const api::Session& session) {
     ask_registrations(record);
     ask_rseq(record);
 
-    record.xcr0 = arch::enabled_xstate();
+    record.xcr0 = arch::enabled_xstate(session.uses_xsave);
     record.xstate_size = (arch::xstate_layout(record.xcr0, record.layout) + 7) / 8 * 8;
     thread.xstate.assign(session.xstate(), session.xstate() + record.xstate_size);
-    if (!arch::has_xsave()) { // FXSAVE has no header that would tell what is in use
+    if (!session.uses_xsave) { // FXSAVE has no header that would tell what is in use
         const std::uint64_t x87_and_sse = 3;
         std::memcpy(thread.xstate.data() + arch::xstate_bv_offset, &x87_and_sse,
                     sizeof x87_and_sse);

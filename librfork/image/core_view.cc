@@ -12,6 +12,7 @@ using capture::Snapshot;
 
 constexpr std::uint64_t section_table_size = 1024; // of the executable view; see writer.cc
 constexpr std::uint64_t segment_number_limit = PN_XNUM;
+constexpr std::uint64_t x87_and_sse = 3;
 
 class Notes {
   public:
@@ -74,7 +75,7 @@ void add_thread_notes(Notes& notes, const Snapshot& snapshot, const capture::Thr
                   snapshot.auxv.size() * sizeof snapshot.auxv[0]);
     }
     notes.add("CORE", NT_FPREGSET, thread.xstate.data(), sizeof(elf_fpregset_t));
-    if (!arch::has_xsave())
+    if (thread.record.xcr0 <= x87_and_sse) // frozen on a CPU without XSAVE
         return;
     // Debuggers learn the layout from XCR0, which the kernel puts into the software-reserved bytes.
     std::vector<std::uint8_t> xstate = thread.xstate;
@@ -84,10 +85,11 @@ void add_thread_notes(Notes& notes, const Snapshot& snapshot, const capture::Thr
 }
 
 // NT_FILE: count, page size, {start, end, offset in pages} each, names.
-void add_file_note(Notes& notes, const Layout& layout, const Snapshot& snapshot) {
+void add_file_note(Notes& notes, const std::vector<Mapping>& mappings,
+                   const Snapshot& snapshot) {
     std::vector<std::uint64_t> table{0, page_size};
     std::vector<char> names;
-    for (const Mapping& m : layout.mappings) {
+    for (const Mapping& m : mappings) {
         const std::string_view name = snapshot.strings.at(m.name);
         if (name.empty() || name[0] != '/')
             continue;
@@ -102,11 +104,12 @@ void add_file_note(Notes& notes, const Layout& layout, const Snapshot& snapshot)
     notes.add("CORE", NT_FILE, content.data(), content.size());
 }
 
-std::vector<std::uint8_t> make_notes(const Layout& layout, const Snapshot& snapshot) {
+std::vector<std::uint8_t> make_notes(const std::vector<Mapping>& mappings,
+                                     const Snapshot& snapshot) {
     Notes notes;
     for (std::size_t i = 0; i < snapshot.threads.size(); ++i)
         add_thread_notes(notes, snapshot, snapshot.threads[i], i == 0);
-    add_file_note(notes, layout, snapshot);
+    add_file_note(notes, mappings, snapshot);
     return notes.take();
 }
 
@@ -125,33 +128,33 @@ Elf64_Phdr segment(const Mapping& m, std::uint64_t start, std::uint64_t end,
 }
 
 // A segment for each run of bytes that the file has, and for each gap that it has not.
-std::vector<Elf64_Phdr> memory_segments(const Layout& layout) {
-    std::vector<Elf64_Phdr> segments;
+void add_segments(std::vector<Elf64_Phdr>& segments, const std::vector<Mapping>& mappings,
+                  const std::vector<Extent>& extents) {
     std::size_t next = 0;
-    for (const Mapping& m : layout.mappings) {
+    for (const Mapping& m : mappings) {
         std::uint64_t at = m.start;
-        while (next < layout.extents.size() && layout.extents[next].address < m.end) {
-            const Extent& e = layout.extents[next++];
+        while (next < extents.size() && extents[next].address < m.end) {
+            const Extent& e = extents[next++];
+            Elf64_Phdr& last = segments.back();
+            const bool continues = e.address == at && at != m.start &&
+                                   last.p_offset + last.p_filesz == e.file_offset;
             if (e.address > at)
-                segments.push_back(segment(m, at, e.address, layout.header.pages_offset, 0));
+                segments.push_back(segment(m, at, e.address, e.file_offset, 0));
             at = e.address + e.size;
-            Elf64_Phdr* last = segments.empty() ? nullptr : &segments.back();
-            if (last && e.address != m.start && last->p_filesz == last->p_memsz &&
-                last->p_vaddr + last->p_memsz == e.address &&
-                last->p_offset + last->p_filesz == e.file_offset) {
-                last->p_filesz += e.size;
-                last->p_memsz += e.size;
+            if (continues) {
+                last.p_filesz += e.size;
+                last.p_memsz += e.size;
             } else {
                 segments.push_back(segment(m, e.address, at, e.file_offset, e.size));
             }
         }
         if (at < m.end)
-            segments.push_back(segment(m, at, m.end, layout.header.pages_offset, 0));
+            segments.push_back(segment(m, at, m.end, 0, 0));
     }
-    return segments;
 }
 
-Elf64_Ehdr core_header(std::size_t segments, const CoreOffsets& where) {
+Elf64_Ehdr core_header(const CoreView& view) {
+    const std::size_t segments = view.segments.size();
     Elf64_Ehdr h{};
     std::memcpy(h.e_ident, ELFMAG, SELFMAG);
     h.e_ident[EI_CLASS] = ELFCLASS64;
@@ -160,13 +163,13 @@ Elf64_Ehdr core_header(std::size_t segments, const CoreOffsets& where) {
     h.e_type = ET_CORE;
     h.e_machine = std::uint16_t(arch::elf_machine);
     h.e_version = EV_CURRENT;
-    h.e_phoff = where.segments;
+    h.e_phoff = view.offset.segments;
     h.e_ehsize = sizeof h;
     h.e_phentsize = sizeof(Elf64_Phdr);
     h.e_phnum = std::uint16_t(segments);
     if (segments >= segment_number_limit) { // then the number is in section header 0: elf(5), PN_XNUM
         h.e_phnum = PN_XNUM;
-        h.e_shoff = where.count;
+        h.e_shoff = view.offset.count;
         h.e_shentsize = sizeof(Elf64_Shdr);
         h.e_shnum = 1;
     }
@@ -175,34 +178,37 @@ Elf64_Ehdr core_header(std::size_t segments, const CoreOffsets& where) {
 
 } // namespace
 
-std::uint64_t core_view_size(const Layout& layout, const Snapshot& snapshot) {
-    return make_notes(layout, snapshot).size() + 8 +
-           (memory_segments(layout).size() + 1) * sizeof(Elf64_Phdr) + sizeof(Elf64_Shdr) +
-           sizeof(Elf64_Ehdr) + section_table_size;
-}
-
-CoreView make_core_view(const Layout& layout, const Snapshot& snapshot, CoreOffsets& where) {
+CoreView make_core_view(const std::vector<Mapping>& mappings, const std::vector<Extent>& extents,
+                        const Snapshot& snapshot) {
     CoreView view;
-    view.notes = make_notes(layout, snapshot);
-    std::vector<Elf64_Phdr> memory = memory_segments(layout);
-
-    where.notes = layout.header.core_offset;
-    where.segments = (where.notes + view.notes.size() + 7) / 8 * 8;
-    where.count = where.segments + (memory.size() + 1) * sizeof(Elf64_Phdr);
-    where.header = where.count + sizeof(Elf64_Shdr);
-    where.end = where.header + sizeof(Elf64_Ehdr);
-
+    view.notes = make_notes(mappings, snapshot);
     Elf64_Phdr notes{};
     notes.p_type = PT_NOTE;
-    notes.p_offset = where.notes;
     notes.p_filesz = view.notes.size();
     notes.p_align = 4;
-    view.segments.reserve(memory.size() + 1);
+    view.segments.reserve(1 + 2 * mappings.size() + extents.size());
     view.segments.push_back(notes);
-    view.segments.insert(view.segments.end(), memory.begin(), memory.end());
+    add_segments(view.segments, mappings, extents);
     view.count.sh_info = std::uint32_t(view.segments.size());
-    view.header = core_header(view.segments.size(), where);
     return view;
+}
+
+std::uint64_t core_view_size(const CoreView& view) {
+    constexpr std::uint64_t alignment = 8;
+    return view.notes.size() + alignment + view.segments.size() * sizeof(Elf64_Phdr) +
+           sizeof(Elf64_Shdr) + sizeof(Elf64_Ehdr) + section_table_size;
+}
+
+void place_core_view(CoreView& view, std::uint64_t core_offset, std::uint64_t pages_offset) {
+    view.offset.notes = core_offset;
+    view.offset.segments = (core_offset + view.notes.size() + 7) / 8 * 8;
+    view.offset.count = view.offset.segments + view.segments.size() * sizeof(Elf64_Phdr);
+    view.offset.header = view.offset.count + sizeof(Elf64_Shdr);
+    view.offset.end = view.offset.header + sizeof(Elf64_Ehdr);
+    view.segments[0].p_offset = view.offset.notes;
+    for (std::size_t i = 1; i < view.segments.size(); ++i)
+        view.segments[i].p_offset += pages_offset;
+    view.header = core_header(view);
 }
 
 } // namespace rfork::image

@@ -2,27 +2,28 @@
 // header table for all of memory, and the ELF header which, put at offset 0, makes the file a core.
 #pragma once
 
-#include "image/layout.h"
+#include "capture/snapshot.h"
 
 #include <elf.h>
 
 namespace rfork::image {
 
-// Upper bound for the bytes that the core view and the section table take in the file.
-std::uint64_t core_view_size(const Layout&, const capture::Snapshot&);
-
 struct CoreView {
     std::vector<std::uint8_t> notes; // as in a core of Linux: NT_PRSTATUS first
     std::vector<Elf64_Phdr> segments;
-    Elf64_Shdr count{};   // holds the number of segments when it does not fit the ELF header
+    Elf64_Shdr count{}; // holds the number of segments when it does not fit the ELF header
     Elf64_Ehdr header{};
+
+    struct {
+        std::uint64_t notes, segments, count, header, end;
+    } offset{}; // in the file
 };
 
-// Offsets in the file of the four parts.
-struct CoreOffsets {
-    std::uint64_t notes, segments, count, header, end;
-};
-
-CoreView make_core_view(const Layout&, const capture::Snapshot&, CoreOffsets& where);
+// In two steps, since offsets in the file depend on the view's size: first with page data counted
+// from the first page, then put where it belongs.
+CoreView make_core_view(const std::vector<Mapping>&, const std::vector<Extent>&,
+                        const capture::Snapshot&);
+std::uint64_t core_view_size(const CoreView&);
+void place_core_view(CoreView&, std::uint64_t core_offset, std::uint64_t pages_offset);
 
 } // namespace rfork::image

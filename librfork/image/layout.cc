@@ -161,8 +161,7 @@ Table place(std::uint64_t& at, const std::vector<T>& entries) {
 
 } // namespace
 
-Result<Layout> lay_out(const Snapshot& snapshot, std::uint64_t stub_size,
-                       std::uint64_t core_size(const Layout&, const Snapshot&)) {
+Result<Layout> lay_out(const Snapshot& snapshot, std::uint64_t stub_size) {
     Layout layout;
     if (Result<void> r = lay_out_pages(snapshot, layout); !r)
         return r.error();
@@ -200,8 +199,11 @@ Result<Layout> lay_out(const Snapshot& snapshot, std::uint64_t stub_size,
     tables(h.window);
 
     h.core_offset = page_up(h.metadata_offset + h.metadata_size);
-    h.core_size = core_size(layout, snapshot);
+    layout.core = make_core_view(layout.mappings, layout.extents, snapshot);
+    h.core_size = core_view_size(layout.core);
     h.pages_offset = page_up(h.core_offset + h.core_size);
+    place_core_view(layout.core, h.core_offset, h.pages_offset);
+    h.core_header_offset = layout.core.offset.header;
     h.file_size = h.pages_offset + layout.pages_size;
     shift_pages(layout, h.pages_offset);
     return layout;

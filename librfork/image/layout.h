@@ -2,6 +2,7 @@
 #pragma once
 
 #include "capture/snapshot.h"
+#include "image/core_view.h"
 
 namespace rfork::image {
 
@@ -12,10 +13,10 @@ struct Layout {
     std::vector<Mapping> mappings;  // with file offsets
     std::vector<Extent> extents;    // hashes not yet
     std::vector<std::uint8_t> records; // with the threads'
-    std::uint64_t pages_size = 0;   // bytes of page data, for people
+    CoreView core;
+    std::uint64_t pages_size = 0; // bytes of page data
 };
 
-Result<Layout> lay_out(const capture::Snapshot& snapshot, std::uint64_t stub_size,
-                       std::uint64_t core_size(const Layout&, const capture::Snapshot&));
+Result<Layout> lay_out(const capture::Snapshot& snapshot, std::uint64_t stub_size);
 
 } // namespace rfork::image

@@ -9,7 +9,6 @@
 #include "image/writer.h"
 
 #include "base/hash.h"
-#include "image/core_view.h"
 #include "image/layout.h"
 
 #include <cerrno>
@@ -80,8 +79,7 @@ Result<void> add_section(Elf* elf, const Section& section, std::size_t name) {
 }
 
 // What the kernel maps: the stub, and behind it the metadata with scratch memory.
-void fill_segments(Elf64_Phdr* p, const Header& h, const CoreOffsets& core,
-                   std::uint64_t notes_size) {
+void fill_segments(Elf64_Phdr* p, const Header& h, const CoreView& core) {
     p[0].p_type = PT_LOAD;
     p[0].p_flags = PF_R | PF_X;
     p[0].p_offset = stub_offset;
@@ -99,8 +97,8 @@ void fill_segments(Elf64_Phdr* p, const Header& h, const CoreOffsets& core,
 
     p[2].p_type = PT_NOTE;
     p[2].p_flags = PF_R;
-    p[2].p_offset = core.notes;
-    p[2].p_filesz = notes_size;
+    p[2].p_offset = core.offset.notes;
+    p[2].p_filesz = core.notes.size();
     p[2].p_align = 4;
 
     p[3].p_type = PT_GNU_STACK;
@@ -108,7 +106,7 @@ void fill_segments(Elf64_Phdr* p, const Header& h, const CoreOffsets& core,
     p[3].p_align = 16;
 }
 
-// The executable view as libelf builds it, and everything in front of the pages.
+// The executable view as libelf builds it.
 struct Front {
     Elf* elf = nullptr;
     ~Front() {
@@ -117,10 +115,9 @@ struct Front {
     }
 };
 
-Result<void> write_front(const Layout& layout, const Snapshot& snapshot, int fd) {
+Result<void> write_front(const Layout& layout, int fd) {
     const Header& h = layout.header;
-    CoreOffsets core{};
-    const CoreView view = make_core_view(layout, snapshot, core);
+    const CoreView& core = layout.core;
     const std::vector<std::uint8_t> blank(h.metadata_size);
 
     std::vector<Section> sections = {
@@ -128,13 +125,14 @@ Result<void> write_front(const Layout& layout, const Snapshot& snapshot, int fd)
          stub_code().data(), stub_code().size(), 16},
         {".rfork.metadata", SHT_PROGBITS, SHF_ALLOC | SHF_WRITE, h.window.metadata,
          h.metadata_offset, blank.data(), blank.size(), 16},
-        {".note.core", SHT_NOTE, 0, 0, core.notes, view.notes.data(), view.notes.size(), 4},
-        {".rfork.core.segments", SHT_PROGBITS, 0, 0, core.segments, view.segments.data(),
-         view.segments.size() * sizeof(Elf64_Phdr), 8},
-        {".rfork.core.count", SHT_PROGBITS, 0, 0, core.count, &view.count, sizeof view.count, 8},
-        {".rfork.core.header", SHT_PROGBITS, 0, 0, core.header, &view.header, sizeof view.header,
-         8},
-        {".shstrtab", SHT_STRTAB, 0, 0, core.end, nullptr, 0, 1},
+        {".note.core", SHT_NOTE, 0, 0, core.offset.notes, core.notes.data(), core.notes.size(), 4},
+        {".rfork.core.segments", SHT_PROGBITS, 0, 0, core.offset.segments, core.segments.data(),
+         core.segments.size() * sizeof(Elf64_Phdr), 8},
+        {".rfork.core.count", SHT_PROGBITS, 0, 0, core.offset.count, &core.count,
+         sizeof core.count, 8},
+        {".rfork.core.header", SHT_PROGBITS, 0, 0, core.offset.header, &core.header,
+         sizeof core.header, 8},
+        {".shstrtab", SHT_STRTAB, 0, 0, core.offset.end, nullptr, 0, 1},
     };
     const std::string names = name_table(sections);
     sections.back().data = names.data();
@@ -157,9 +155,9 @@ Result<void> write_front(const Layout& layout, const Snapshot& snapshot, int fd)
     ehdr->e_version = EV_CURRENT;
     ehdr->e_entry = h.window.base;
     ehdr->e_phoff = sizeof(Elf64_Ehdr);
-    ehdr->e_shoff = (core.end + names.size() + 7) / 8 * 8;
+    ehdr->e_shoff = (core.offset.end + names.size() + 7) / 8 * 8;
     ehdr->e_shstrndx = std::uint16_t(sections.size());
-    fill_segments(phdrs, h, core, view.notes.size());
+    fill_segments(phdrs, h, core);
     std::size_t name = 1;
     for (const Section& s : sections) {
         if (Result<void> r = add_section(front.elf, s, name); !r)
@@ -254,13 +252,10 @@ std::span<const std::uint8_t> stub_code() {
 }
 
 Result<Written> write_image(const Snapshot& snapshot, int fd) {
-    Result<Layout> layout = lay_out(snapshot, padded_stub_size(), core_view_size);
+    Result<Layout> layout = lay_out(snapshot, padded_stub_size());
     if (!layout)
         return layout.error();
-    CoreOffsets core{};
-    make_core_view(*layout, snapshot, core);
-    layout->header.core_header_offset = core.header;
-    if (Result<void> r = write_front(*layout, snapshot, fd); !r)
+    if (Result<void> r = write_front(*layout, fd); !r)
         return r.error();
     if (Result<void> r = write_pages(*layout, *snapshot.pages, fd); !r)
         return r.error();

@@ -41,7 +41,7 @@ inline constexpr std::size_t header_size = 48;
 inline constexpr std::size_t mac_size = 32;
 inline constexpr std::size_t max_body = 1024;
 inline constexpr std::size_t max_datagram = header_size + max_body + mac_size;
-inline constexpr std::size_t max_name = 255;               // of an image
+inline constexpr std::size_t max_name = 255;              // of an image
 inline constexpr std::size_t max_sentence = max_body - 6; // after the error and its own length
 
 enum class MessageKind : std::uint8_t {
@@ -55,13 +55,13 @@ enum class MessageKind : std::uint8_t {
 struct Message {
     MessageKind kind{};
     image::Id request{};
-    std::uint64_t time = 0;  // nanoseconds
+    std::uint64_t time = 0; // nanoseconds
     std::uint64_t nonce = 0;
-    image::Id image{};       // request, cancel: the id inside the image's header
-    std::string image_name;  // request, cancel: its name in the spool
-    std::int64_t pid = 0;    // resumed; 0 when it is not known any more
-    std::int32_t error = 0;  // refused: an errno value
-    std::string sentence;    // refused; cut to fit
+    image::Id image{};      // request, cancel: the id inside the image's header
+    std::string image_name; // request, cancel: its name in the spool
+    std::int64_t pid = 0;   // resumed; 0 when it is not known any more
+    std::int32_t error = 0; // refused: an errno value
+    std::string sentence;   // refused; cut to fit
 };
 
 using Datagram = std::vector<std::uint8_t>;

@@ -118,6 +118,8 @@ extern "C" [[noreturn, gnu::visibility("hidden"), gnu::used]] void
 stub_main(const std::uint64_t* stack, const image::Header* header) {
     Stub stub;
     stub.header = header;
+    stub.xsave = arch::has_xsave();
+    stub.xcr0 = arch::enabled_xstate(stub.xsave);
     block_signals(); // what arrives from now on is for the program, and waits for it
 
     const char* executable = read_start(stub, parse_stack(stack));

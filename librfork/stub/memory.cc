@@ -23,6 +23,7 @@ using image::Mapping;
 using image::MappingKind;
 
 constexpr std::uint32_t prot_rw = PROT_READ | PROT_WRITE;
+constexpr int populate_read = 22, populate_write = 23; // MADV_POPULATE_*, Linux 5.14
 
 // "7f0123-7f0456", for sentences.
 struct RangeText {
@@ -78,6 +79,7 @@ void map_content(const Stub& stub, const Mapping& m) {
     if (r < 0)
         cannot_map(stub, r, m);
     advise(m);
+    arch::syscall(__NR_madvise, m.start, m.end - m.start, populate_read); // for the hashes
 }
 
 void map_shared_file(const Stub& stub, const Mapping& m) {
@@ -111,6 +113,8 @@ void read_in(const Stub& stub, const Mapping& m, const Extent& extent) {
     const bool opened = (m.prot & prot_rw) != prot_rw;
     if (opened)
         protect(stub, m, extent.address, extent.size, prot_rw);
+    // All pages at once are cheaper than a fault for each; an older kernel takes the faults.
+    arch::syscall(__NR_madvise, extent.address, extent.size, populate_write);
     std::uint64_t done = 0;
     while (done < extent.size) {
         const long got = arch::syscall(__NR_pread64, stub.image_fd, extent.address + done,

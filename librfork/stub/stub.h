@@ -44,6 +44,8 @@ struct Stub {
     int stream_fd[3] = {-1, -1, -1};
     int scratch_fd = -1; // number for a descriptor that is open for a moment
 
+    bool xsave = false;     // the CPU has it and the kernel uses it
+    std::uint64_t xcr0 = 0; // state components enabled here
     std::uint64_t vdso = 0; // AT_SYSINFO_EHDR of this exec
     KernelMapping kernel[kernel_mappings_limit];
     unsigned kernel_mappings = 0;

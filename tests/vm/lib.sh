@@ -11,6 +11,8 @@ rexecd=$RFORK_BUILD/rexecd/rexecd
 notifyd=$RFORK_BUILD/notifyd/notifyd
 rfork=$RFORK_BUILD/rfork/rfork
 merry_go_round=$RFORK_BUILD/examples/merry-go-round/merry-go-round
+# With its path: the guests' shell prefers busybox's own setpriv, which knows less.
+as_traveller="/sbin/setpriv --reuid=1000 --regid=1000 --init-groups"
 
 skip() {
     echo "skipped: $*"
@@ -25,7 +27,7 @@ fail() {
 # Makes the rest of the script run beside COUNT guests in which PROGRAMs can run, with a key that
 # root and the traveller can read.
 guests() { # COUNT PROGRAM...
-    local program root
+    local program
     if [ -n "${RFORK_GUESTS:-}" ]; then
         trap show_why_it_failed EXIT
         return
@@ -38,7 +40,7 @@ guests() { # COUNT PROGRAM...
     "$here/vm-hosts" fetch || skip "there is no kernel for the guests"
 
     root=$(mktemp -d)
-    trap 'rm -rf "$root"' EXIT
+    trap 'rm -rf "$root"' EXIT # global: local variables are gone by then
     install_programs "$root" "${@:2}"
     mkdir -p "$root/etc"
     "$rfork" keygen "$root/etc/rfork.key"

@@ -141,7 +141,7 @@ inline CpuFeatureSet usable_cpu_features() {
     words[extended_ecx] = extended.ecx;
     words[extended_edx] = extended.edx;
 
-    const std::uint64_t xcr0 = enabled_xstate();
+    const std::uint64_t xcr0 = enabled_xstate(leaf1.ecx & (1u << 27));
     CpuFeatureSet set{};
     for (unsigned i = 0; i < cpu_feature_count; ++i) {
         const CpuFeature& f = cpu_features[i];

@@ -51,13 +51,15 @@ inline CpuidResult cpuid(std::uint32_t leaf, std::uint32_t subleaf = 0) {
     return r;
 }
 
+// CPUID leaves a virtual machine for its host each time, which takes as long as fifty other system
+// calls: what it says is asked once and passed on.
 inline bool has_xsave() {
     return cpuid(1).ecx & (1u << 27); // OSXSAVE: the kernel has enabled it
 }
 
 // XCR0: the state components that user space may use. Without XSAVE: x87 and SSE.
-inline std::uint64_t enabled_xstate() {
-    if (!has_xsave())
+inline std::uint64_t enabled_xstate(bool xsave) {
+    if (!xsave)
         return 3;
     std::uint32_t low, high;
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
@@ -65,22 +67,25 @@ inline std::uint64_t enabled_xstate() {
 }
 
 inline constexpr std::uint64_t xstate_amx = (1u << 17) | (1u << 18);
+inline constexpr std::uint32_t xstate_smallest = 512 + 64; // legacy region and header
 
-// Layout and size of the standard-format area for `features`.
+// Where this CPU puts each of `features`, and how far they reach. The first three have their places
+// by the architecture; the legacy region's two are always copied as one.
 inline std::uint32_t xstate_layout(std::uint64_t features,
                                    XstateComponent (&layout)[xstate_components]) {
-    std::uint32_t size = 512 + 64;
-    for (unsigned i = 0; i < xstate_components; ++i)
+    std::uint32_t size = xstate_smallest;
+    for (unsigned i = 0; i < xstate_components; ++i) {
         layout[i] = {0, 0};
-    layout[0] = {0, 160};   // x87: and the header fields of the legacy region
-    layout[1] = {160, 256}; // the XMM registers
-    for (unsigned i = 2; i < xstate_components; ++i) {
-        if (!(features >> i & 1))
+        if (i < 2 || !(features >> i & 1))
             continue;
-        const CpuidResult r = cpuid(0xd, i);
-        layout[i] = {r.ebx, r.eax};
-        if (r.ebx + r.eax > size)
-            size = r.ebx + r.eax;
+        if (i == 2) {
+            layout[i] = {xstate_smallest, 256};
+        } else {
+            const CpuidResult r = cpuid(0xd, i);
+            layout[i] = {r.ebx, r.eax};
+        }
+        if (layout[i].offset + layout[i].size > size)
+            size = layout[i].offset + layout[i].size;
     }
     return size;
 }

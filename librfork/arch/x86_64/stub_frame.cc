@@ -22,13 +22,12 @@ void ask_for_amx(const Stub& stub) {
 void refit_xstate(const Stub& stub, const kinds::ThreadRecord& thread, Frame& frame) {
     const std::uint8_t* from = thread.xstate();
     const auto in_use = *reinterpret_cast<const std::uint64_t*>(from + arch::xstate_bv_offset);
-    std::uint64_t features = arch::enabled_xstate() & ~arch::xstate_amx;
-    if (in_use & arch::xstate_amx) {
+    if (in_use & arch::xstate_amx)
         ask_for_amx(stub);
-        features |= arch::xstate_amx;
-    }
+    // A frame may be smaller than the kernel's: it has what is in use, and the rest comes back in
+    // its initial state.
     arch::XstateComponent layout[arch::xstate_components];
-    const std::uint32_t size = arch::xstate_layout(features, layout);
+    const std::uint32_t size = arch::xstate_layout(in_use, layout);
 
     std::uint8_t* to = frame.xstate;
     memset(to, 0, sizeof frame.xstate);
@@ -41,12 +40,12 @@ void refit_xstate(const Stub& stub, const kinds::ThreadRecord& thread, Frame& fr
             fail(stub, 0, "this CPU has other vector registers than those the program holds values in");
         memcpy(to + layout[i].offset, from + thread.layout[i].offset, layout[i].size);
     }
-    if (!arch::has_xsave())
+    if (!stub.xsave)
         return; // a plain FXSAVE frame
     auto* software = reinterpret_cast<arch::FpxSoftwareBytes*>(to + arch::xstate_xcr0_offset);
     software->magic1 = arch::fp_xstate_magic1;
     software->extended_size = size + sizeof arch::fp_xstate_magic2;
-    software->xfeatures = features;
+    software->xfeatures = in_use | 3; // x87 and SSE are always there
     software->xstate_size = size;
     *reinterpret_cast<std::uint32_t*>(to + size) = arch::fp_xstate_magic2;
 }
@@ -69,7 +68,7 @@ void build_frame(const Stub& stub, const kinds::ThreadRecord& thread, Frame& fra
     c.fpstate = reinterpret_cast<std::uint64_t>(frame.xstate);
 
     f.uc_flags = arch::uc_sigcontext_ss | arch::uc_strict_restore_ss;
-    if (arch::has_xsave())
+    if (stub.xsave)
         f.uc_flags |= arch::uc_fp_xstate;
     f.uc_stack = {thread.altstack_sp, std::int32_t(thread.altstack_flags), 0, thread.altstack_size};
     f.uc_sigmask = thread.signal_mask;

@@ -16,7 +16,7 @@ void restore_cpu(Stub& stub, const image::RecordHeader& header) {
              "this CPU lacks what the frozen program may be using (mask it at its start with "
              "GLIBC_TUNABLES=glibc.cpu.hwcaps, or set RFORK_CPU=ignore):",
              names);
-    if (const std::uint64_t lost = record.xstate & ~arch::enabled_xstate())
+    if (const std::uint64_t lost = record.xstate & ~stub.xcr0)
         fail(stub, 0,
              lost & arch::xstate_amx ? "this CPU has no AMX registers, and the program holds values in them"
                                      : "this CPU lacks vector registers that the program holds values in");
