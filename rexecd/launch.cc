@@ -96,6 +96,16 @@ void execute(const Start& start) {
     ::_exit(1);
 }
 
+// vfork: the child shares our memory until it executes, and what it allocates there on the way is
+// lost; but this process ends soon, and a copy of its page tables would be made for nothing. A
+// function of its own, since nothing in it may live in a register across the call.
+[[gnu::noinline]] pid_t spawn(const Start& start, int status) {
+    const pid_t child = ::vfork();
+    if (child == 0)
+        be_the_program(start, status);
+    return child;
+}
+
 } // namespace
 
 Result<Launched> launch(const Start& start) {
@@ -105,11 +115,7 @@ Result<Launched> launch(const Start& start) {
     Launched launched;
     launched.status.reset(ends[0]);
     UniqueFd write_end(ends[1]);
-    // vfork: the child shares our memory until it executes, and what it allocates there on the way
-    // is lost; this process ends soon, and a copy of its page tables would be made for nothing.
-    launched.program = ::vfork();
-    if (launched.program == 0)
-        be_the_program(start, write_end.get());
+    launched.program = spawn(start, write_end.get());
     if (launched.program < 0)
         return system_error(errno, "cannot fork a process for the image");
     return launched;

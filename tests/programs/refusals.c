@@ -1,0 +1,338 @@
+/*
+ * What an image cannot carry is refused: -1, ENOTSUP, and a sentence that names it; nothing is left
+ * in the directory, and the process goes on. Each case is a child of its own.
+ */
+#include "frozen.h"
+
+#include <dirent.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/shm.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <time.h>
+
+enum { NOT_HERE = 76 };
+
+static const char *current;
+
+static int images(void) {
+    int count = 0;
+    const char *end = strrchr(getenv("IMAGE"), '/');
+    char directory[PATH_MAX];
+    snprintf(directory, sizeof directory, "%.*s", (int)(end - getenv("IMAGE")), getenv("IMAGE"));
+    DIR *d = opendir(directory);
+    CHECK(d);
+    for (struct dirent *entry; (entry = readdir(d));)
+        count += strstr(entry->d_name, ".tmp") || strstr(entry->d_name, "image");
+    closedir(d);
+    return count;
+}
+
+/* The call must fail, saying `words` and, unless negative, the number of the descriptor. */
+static void refused(const char *words, int fd) {
+    char number[32];
+    snprintf(number, sizeof number, "descriptor %d ", fd);
+    errno = 0;
+    const int outcome = rfork_checkpoint(getenv("IMAGE"));
+    const int error = errno;
+    const char *sentence = rfork_strerror_last();
+    if (outcome != -1) {
+        if (outcome == PARENT)
+            fprintf(stderr, "%s: was not refused\n", current);
+        unlink(getenv("IMAGE"));
+        _exit(1);
+    }
+    if (error != ENOTSUP || !strstr(sentence, words) || (fd >= 0 && !strstr(sentence, number)) ||
+        images() != 0) {
+        fprintf(stderr, "%s: errno %d, expected \"%s\"%s, %d files left: %s\n", current, error, words,
+                fd >= 0 ? number : "", images(), sentence);
+        _exit(1);
+    }
+    printf("note: %s: %s\n", current, sentence);
+    fflush(stdout);
+}
+
+static int at(int number, int fd) {
+    if (fd < 0)
+        _exit(NOT_HERE);
+    CHECK(fd == number || (dup2(fd, number) == number && close(fd) == 0));
+    return number;
+}
+
+static void pipe_end(void) {
+    int ends[2];
+    CHECK(pipe(ends) == 0 && at(5, ends[0]) == 5 && close(ends[1]) == 0);
+    refused("pipe", 5);
+}
+static void named_pipe(void) {
+    CHECK(mkfifo(beside("fifo"), 0600) == 0);
+    at(6, open(beside("fifo"), O_RDWR));
+    refused("pipe", 6);
+    unlink(beside("fifo"));
+}
+static void unix_socket(void) {
+    int ends[2];
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+    at(9, ends[1]);
+    CHECK(close(ends[0]) == 0);
+    refused("socket", 9);
+}
+static void inet_socket(void) {
+    refused("socket", at(5, socket(AF_INET, SOCK_DGRAM, 0)));
+}
+static void *wait_for_ever(void *nothing) {
+    pause();
+    return nothing;
+}
+static void second_thread(void) {
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, wait_for_ever, NULL) == 0);
+    refused("2 threads", -1);
+}
+static void interval_timer(void) {
+    const struct itimerval hour = {.it_value = {.tv_sec = 3600}};
+    CHECK(setitimer(ITIMER_REAL, &hour, NULL) == 0);
+    refused("timer", -1);
+    CHECK(alarm(0) > 0);
+    CHECK(setitimer(ITIMER_PROF, &hour, NULL) == 0);
+    refused("timer", -1);
+}
+static void posix_timer(void) {
+    timer_t timer;
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+    CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+    refused("timer", -1);
+}
+static void pending_signal(void) {
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGUSR2);
+    CHECK(sigprocmask(SIG_BLOCK, &mask, NULL) == 0 && raise(SIGUSR2) == 0);
+    refused("signal 12", -1);
+}
+static void memory_file(void) {
+    refused("deleted file", at(5, memfd_create("some name", 0)));
+}
+static void mapped_memory_file(void) {
+    const int fd = memfd_create("some name", 0);
+    CHECK(fd >= 0 && ftruncate(fd, 4096) == 0);
+    CHECK(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) != MAP_FAILED);
+    CHECK(close(fd) == 0);
+    refused("some name", -1);
+}
+static void deleted_file(void) {
+    const int fd = at(8, open(beside("gone"), O_RDWR | O_CREAT, 0600));
+    CHECK(unlink(beside("gone")) == 0);
+    refused("deleted", fd);
+}
+static void replaced_file(void) {
+    char old[PATH_MAX], other[PATH_MAX];
+    snprintf(old, sizeof old, "%s", beside("old"));
+    snprintf(other, sizeof other, "%s", beside("other"));
+    CHECK(close(open(other, O_RDWR | O_CREAT, 0600)) == 0);
+    const int fd = at(8, open(old, O_RDWR | O_CREAT, 0600));
+    CHECK(rename(other, old) == 0);
+    refused("", fd);
+    unlink(old);
+}
+static void unlinked_name(void) {
+    /* Still linked, but the kernel can only name it as deleted: a hard link was its name. */
+    char old[PATH_MAX], other[PATH_MAX];
+    snprintf(old, sizeof old, "%s", beside("old"));
+    snprintf(other, sizeof other, "%s", beside("other"));
+    const int fd = at(8, open(old, O_RDWR | O_CREAT, 0600));
+    CHECK(link(old, other) == 0 && unlink(old) == 0);
+    refused("no longer at that path", fd);
+    unlink(other);
+}
+static void temporary_file(void) {
+    refused("deleted", at(5, open(beside("."), O_RDWR | O_TMPFILE, 0600)));
+}
+static void record_lock(void) {
+    const int fd = at(5, open(beside("locked"), O_RDWR | O_CREAT, 0600));
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 100, .l_len = 1};
+    CHECK(fcntl(fd, F_SETLK, &lock) == 0);
+    refused("lock", fd);
+}
+static void whole_file_lock(void) {
+    const int fd = at(5, open(beside("locked"), O_RDWR | O_CREAT, 0600));
+    CHECK(flock(fd, LOCK_SH) == 0);
+    refused("lock", fd);
+}
+static void description_lock(void) {
+    const int fd = at(5, open(beside("locked"), O_RDWR | O_CREAT, 0600));
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    CHECK(fcntl(fd, F_OFD_SETLK, &lock) == 0);
+    refused("lock", fd);
+}
+static void lease(void) {
+    const int fd = at(5, open(beside("leased"), O_RDONLY | O_CREAT, 0600));
+    if (fcntl(fd, F_SETLEASE, F_RDLCK) != 0)
+        _exit(NOT_HERE);
+    refused("lock", fd);
+}
+static void lock_through_duplicate(void) {
+    const int fd = at(5, open(beside("locked"), O_RDWR | O_CREAT, 0600));
+    CHECK(dup2(fd, 6) == 6);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    CHECK(fcntl(6, F_SETLK, &lock) == 0);
+    refused("lock", -1);
+}
+static void asynchronous(void) {
+    const int fd = at(5, open("/dev/urandom", O_RDWR));
+    CHECK(fcntl(fd, F_SETFL, O_ASYNC) == 0 && (fcntl(fd, F_GETFL) & O_ASYNC));
+    refused("O_ASYNC", fd);
+}
+static void asynchronous_stream(void) {
+    int ends[2];
+    CHECK(pipe(ends) == 0 && dup2(ends[0], 0) == 0);
+    CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+    CHECK(fcntl(0, F_SETFL, O_ASYNC) == 0);
+    refused("O_ASYNC", 0);
+}
+static void poll_set(void) {
+    refused("eventpoll", at(5, epoll_create1(0)));
+}
+static void event_counter(void) {
+    refused("eventfd", at(5, eventfd(0, 0)));
+}
+static void timer_descriptor(void) {
+    refused("timerfd", at(5, timerfd_create(CLOCK_MONOTONIC, 0)));
+}
+static void signal_descriptor(void) {
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGUSR1);
+    refused("signalfd", at(5, signalfd(-1, &mask, 0)));
+}
+static void watcher(void) {
+    refused("inotify", at(5, inotify_init()));
+}
+static void process_descriptor(void) {
+    refused("", at(5, (int)syscall(SYS_pidfd_open, getpid(), 0)));
+}
+static void name_space(void) {
+    refused("", at(5, open("/proc/self/ns/net", O_RDONLY)));
+}
+static void device(void) {
+    refused("device", at(5, open("/dev/ptmx", O_RDWR | O_NOCTTY)));
+}
+static void own_proc_file(void) {
+    refused("/proc/", at(5, open("/proc/self/status", O_RDONLY)));
+}
+static void own_proc_directory(void) {
+    refused("/proc/", at(5, open("/proc/self/fd", O_RDONLY | O_DIRECTORY)));
+}
+static void deleted_directory(void) {
+    CHECK(mkdir(beside("gone"), 0700) == 0 && chdir(beside("gone")) == 0);
+    CHECK(rmdir(beside("gone")) == 0);
+    refused("working directory", -1);
+}
+static void system_v_memory(void) {
+    const int id = shmget(IPC_PRIVATE, 8192, IPC_CREAT | 0600);
+    if (id < 0)
+        _exit(NOT_HERE);
+    CHECK(shmat(id, NULL, 0) != (void *)-1 && shmctl(id, IPC_RMID, NULL) == 0);
+    refused("System V", -1);
+}
+static void user_faults(void) {
+    const int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | 1 /* UFFD_USER_MODE_ONLY */);
+    refused("userfaultfd", at(5, fd));
+}
+static void shared_twice(void) {
+    char *at_first = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(at_first != MAP_FAILED);
+    CHECK(mremap(at_first, 0, 8192, MREMAP_MAYMOVE) != MAP_FAILED);
+    refused("second mapping", -1);
+}
+static void guard_regions(void) {
+    char *memory = mmap(NULL, 16 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(memory != MAP_FAILED);
+    fill(memory, 16 * 4096, 1);
+    if (madvise(memory + 4096, 4096, 102 /* MADV_GUARD_INSTALL, Linux 6.13 */) != 0)
+        _exit(NOT_HERE);
+    refused("guard", -1);
+}
+static void system_call_filter(void) {
+    struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    const struct sock_fprog program = {.len = 1, .filter = &allow};
+    CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+        _exit(NOT_HERE);
+    refused("seccomp", -1);
+}
+static void protection_key(void) {
+    char *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const int key = pkey_alloc(0, 0);
+    if (key < 0)
+        _exit(NOT_HERE);
+    CHECK(memory != MAP_FAILED && pkey_mprotect(memory, 4096, PROT_READ | PROT_WRITE, key) == 0);
+    refused("protection key", -1);
+}
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} cases[] = {
+#define CASE(function) {#function, function}
+    CASE(pipe_end), CASE(named_pipe), CASE(unix_socket), CASE(inet_socket), CASE(second_thread),
+    CASE(interval_timer), CASE(posix_timer), CASE(pending_signal), CASE(memory_file),
+    CASE(mapped_memory_file), CASE(deleted_file), CASE(replaced_file), CASE(unlinked_name), CASE(temporary_file),
+    CASE(record_lock), CASE(whole_file_lock), CASE(description_lock), CASE(lease),
+    CASE(lock_through_duplicate), CASE(asynchronous), CASE(asynchronous_stream), CASE(poll_set),
+    CASE(event_counter), CASE(timer_descriptor), CASE(signal_descriptor), CASE(watcher),
+    CASE(process_descriptor), CASE(name_space), CASE(device), CASE(own_proc_file),
+    CASE(own_proc_directory), CASE(deleted_directory), CASE(system_v_memory), CASE(user_faults),
+    CASE(shared_twice), CASE(guard_regions), CASE(system_call_filter),
+    CASE(protection_key),
+};
+
+int main(void) {
+    int failures = 0;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        current = cases[i].name;
+        fflush(stdout);
+        const pid_t child = fork();
+        CHECK(child >= 0);
+        if (child == 0) {
+            cases[i].run();
+            _exit(0);
+        }
+        int status = 0;
+        CHECK(waitpid(child, &status, 0) == child);
+        if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_HERE) {
+            printf("note: %s: not possible here\n", current);
+        } else if (status != 0) {
+            if (WIFSIGNALED(status))
+                fprintf(stderr, "%s: ended by signal %d\n", current, WTERMSIG(status));
+            failures++;
+        }
+    }
+    unlink(beside("locked"));
+    unlink(beside("leased"));
+    CHECK(failures == 0);
+
+    /* With nothing of that, it works. */
+    const int outcome = freeze();
+    if (outcome == CHILD)
+        return 0;
+    CHECK(images() == 1);
+    return success();
+}
