@@ -13,6 +13,7 @@
 #include "rexecd/child.h"
 
 #include <cerrno>
+#include <cstdlib>
 #include <fcntl.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -28,7 +29,7 @@ enum Number { status_number = 3, spool_number = 4, image_number = 5, first_free 
 
 std::vector<std::string> environment_of(const Start& start) {
     const Identity& user = start.identity;
-    return {
+    std::vector<std::string> environment = {
         std::string(image::claim_variable) + "=" + std::to_string(status_number) + "," +
             std::to_string(spool_number) + "," + start.image_name,
         "PATH=/usr/local/bin:/usr/bin:/bin",
@@ -37,6 +38,9 @@ std::vector<std::string> environment_of(const Start& start) {
         "LOGNAME=" + user.name,
         "SHELL=" + user.shell,
     };
+    if (const char* cpu = ::getenv("RFORK_CPU")) // the administrator's word, rfork-image(5)
+        environment.push_back(std::string("RFORK_CPU=") + cpu);
+    return environment;
 }
 
 // Gives every descriptor its number. First to where they are not in each other's way.

@@ -30,6 +30,7 @@ using rfork::Result;
 using rfork::UniqueFd;
 
 constexpr int spool_patience_ms = 5000;
+constexpr long longest_stale_age = 10L * 365 * 24 * 60 * 60;
 
 struct Options {
     std::string listen;
@@ -166,8 +167,8 @@ int main(int argc, char** argv) {
     app.add_flag("--allow-root", options.settings.allow_root, "Run root's images, too");
     app.add_option("--stale-age", options.settings.stale_seconds,
                    "Seconds after which abandoned files go from the spool")
+        ->check(CLI::Range(0L, longest_stale_age))
         ->type_name("SECONDS")
-        ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
     try {
         app.parse(argc, argv);

@@ -14,24 +14,19 @@
 // and then by making the claim: a process that has not claimed may be killed, one that has may not.
 #include "rexecd/runner.h"
 
-#include "base/unique_fd.h"
-#include "image/reader.h"
 #include "image/status.h"
 #include "remote/spool.h"
+#include "rexecd/checked_image.h"
 #include "rexecd/claims.h"
 #include "rexecd/identity.h"
 #include "rexecd/launch.h"
+#include "rexecd/program_log.h"
 #include "rexecd/spool_access.h"
+#include "rexecd/stub_process.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
-#include <ctime>
-#include <fcntl.h>
 #include <optional>
-#include <poll.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,59 +36,12 @@ namespace {
 
 using namespace rfork;
 
-constexpr int patience_ms = 10 * 60 * 1000; // for an image to be read from a slow file system
-constexpr int death_ms = 5000;              // from closing the pipe to being waited for
-
 Outcome refused(const Error& why) {
     Outcome outcome{};
     outcome.error = why.code;
     why.sentence.copy(outcome.sentence, sizeof(outcome.sentence) - 1);
     return outcome;
 }
-
-// --- find
-// -----------------------------------------------------------------------------------------
-
-// The image, or, when it is gone or must not be run, its claim. Not held open: what somebody holds
-// open, an NFS client does not unlink but rename.
-struct Found {
-    std::optional<struct stat> image;
-    uid_t owner = 0;
-};
-
-Result<Found> find(const Job& job, int spool) {
-    // An image written a moment ago by another host may take a moment to be seen here.
-    constexpr long pauses_ms[] = {0, 2, 10, 50, 200, 500};
-    const std::string claim = claim_name(job.image_name);
-    Error missing;
-    for (long pause : pauses_ms) {
-        if (pause > 0) {
-            timespec time{0, pause * 1'000'000};
-            ::nanosleep(&time, nullptr);
-            refresh_listing(spool);
-        }
-        if (!job.claims_only) {
-            Result<Entry> image = open_entry(spool, job.image_name, O_PATH);
-            if (image)
-                return Found{image->status, image->status.st_uid};
-            if (image.error().code != ENOENT)
-                return image.error();
-        }
-        Result<Entry> claimed = open_entry(spool, claim, O_PATH);
-        if (claimed)
-            return Found{std::nullopt, claimed->status.st_uid};
-        if (job.claims_only && claimed.error().code == ENOENT && pause > 0)
-            return Error{ESTALE, "rexecd started after this request was sent (or the clocks of the "
-                                 "hosts differ) and does not run it: try again"};
-        if (claimed.error().code != ENOENT)
-            return claimed.error();
-    }
-    return Error{ENOENT, "the image " + job.image_name + " is not in the spool " + job.spool +
-                             ": does this host share the caller's spool?"};
-}
-
-// --- the claim
-// ------------------------------------------------------------------------------------
 
 // The answer when somebody has made the claim, whoever that was; nothing when nobody has.
 std::optional<Outcome> answer_from_claim(const Job& job, int spool, uid_t owner) {
@@ -121,116 +69,7 @@ std::optional<Outcome> answer_from_claim(const Job& job, int spool, uid_t owner)
     return outcome;
 }
 
-// --- open
-// -----------------------------------------------------------------------------------------
-
-bool same_file(const struct stat& a, const struct stat& b) {
-    return a.st_dev == b.st_dev && a.st_ino == b.st_ino && a.st_uid == b.st_uid;
-}
-
-// The image's front as a sentence about this image, when there is something wrong with it.
-Result<void> check_front(const Job& job, int image) {
-    Result<image::Header> header = image::read_front(image);
-    if (!header)
-        return Error{header.error().code, job.image_name + ": " + header.error().sentence};
-    if (std::memcmp(&header->id, &job.image, sizeof(job.image)) != 0)
-        return Error{EPERM, job.image_name + " is another image than the one the request names"};
-    if (!(header->flags & image::flag_travels))
-        return Error{EPERM, job.image_name +
-                                " is a checkpoint, which rexecd does not run: start it by hand"};
-    return {};
-}
-
-// As the owner, and the same file still.
-Result<UniqueFd> open_image(const Job& job, int spool, const struct stat& found) {
-    Result<Entry> image = open_entry(spool, job.image_name, O_RDONLY);
-    if (!image)
-        return image.error();
-    if (Result<void> trusted = check_entry(image->status, job.image_name); !trusted)
-        return trusted.error();
-    if (!same_file(image->status, found))
-        return Error{EPERM, job.image_name + " was replaced while it was opened"};
-    if (Result<void> right = check_front(job, image->fd.get()); !right)
-        return right.error();
-    return std::move(image->fd);
-}
-
-// --- the log
-// --------------------------------------------------------------------------------------
-
-struct Log {
-    UniqueFd fd;
-    bool is_new = false;
-};
-
-Result<Log> open_log(const Job& job, int spool) {
-    const std::string name = remote::log_name(job.image_name);
-    constexpr int flags = O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
-    Log log;
-    log.fd.reset(::openat(spool, name.c_str(), flags | O_CREAT | O_EXCL, 0600));
-    log.is_new = bool(log.fd);
-    if (!log.fd && errno != EEXIST)
-        return system_error(errno, "cannot make " + name + " in the spool " + job.spool);
-    if (log.is_new)
-        return log;
-    // A daemon that was killed over the same request has made it.
-    Result<Entry> existing = open_entry(spool, name, O_WRONLY | O_APPEND);
-    if (!existing)
-        return existing.error();
-    if (Result<void> trusted = check_entry(existing->status, name); !trusted)
-        return trusted.error();
-    if (existing->status.st_uid != ::geteuid())
-        return Error{EPERM, name + " in the spool belongs to another user"};
-    log.fd = std::move(existing->fd);
-    return log;
-}
-
-// --- await
-// ----------------------------------------------------------------------------------------
-
-enum class Voice { spoke, silent, ended };
-
-// The stub's one message. `silent`: nothing came in ten minutes; `ended`: it closed the pipe.
-Voice hear(int status, image::StatusMessage& message) {
-    pollfd ready{status, POLLIN, 0};
-    int count;
-    while ((count = ::poll(&ready, 1, patience_ms)) < 0 && errno == EINTR) {
-    }
-    if (count <= 0)
-        return Voice::silent;
-    ssize_t size = ::read(status, &message, sizeof(message));
-    if (size != static_cast<ssize_t>(sizeof(message)) || message.magic != image::status_magic)
-        return Voice::ended;
-    message.sentence[sizeof(message.sentence) - 1] = '\0';
-    return Voice::spoke;
-}
-
-// True once the process can be waited for without waiting.
-bool has_died(pid_t process, int timeout_ms) {
-    UniqueFd handle(static_cast<int>(::syscall(SYS_pidfd_open, process, 0)));
-    pollfd ready{handle.get(), POLLIN, 0};
-    return handle && ::poll(&ready, 1, timeout_ms) > 0;
-}
-
-std::string death_of(pid_t process) {
-    int status = 0;
-    ::waitpid(process, &status, 0);
-    if (WIFSIGNALED(status))
-        return std::string("died of signal ") + std::to_string(WTERMSIG(status)) + " (" +
-               ::sigdescr_np(WTERMSIG(status)) + ")";
-    return "ended with status " + std::to_string(WEXITSTATUS(status));
-}
-
-// Not waited for when it hangs in a file system; the daemon, its next parent, will do that.
-void end(pid_t process) {
-    ::kill(process, SIGKILL);
-    if (has_died(process, death_ms))
-        ::waitpid(process, nullptr, 0);
-}
-
-// --- settle
-// ---------------------------------------------------------------------------------------
-
+// One image on its way to a program.
 class Attempt {
   public:
     Attempt(const Job& job, int spool, uid_t owner) : job_(job), spool_(spool), owner_(owner) {}
@@ -239,7 +78,7 @@ class Attempt {
         Result<UniqueFd> image = open_image(job_, spool_, found);
         if (!image)
             return refused(image.error());
-        Result<Log> log = open_log(job_, spool_);
+        Result<ProgramLog> log = open_program_log(spool_, job_.image_name);
         if (!log)
             return refused(log.error());
         log_is_new_ = log->is_new;
@@ -264,7 +103,7 @@ class Attempt {
             end(launched.program); // which it is about to do itself, if it is honest
             return stage_failed(message);
         }
-        if (voice == Voice::ended && has_died(launched.program, death_ms))
+        if (voice == Voice::ended && has_died(launched.program))
             return failed(
                 {EIO, "the image " + death_of(launched.program) + " before the program ran"});
         return lose_patience(launched.program);

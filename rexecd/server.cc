@@ -61,8 +61,7 @@ void Server::start() {
     await_datagrams();
 }
 
-// --- datagrams
-// ------------------------------------------------------------------------------------
+// --- datagrams -----------------------------------------------------------------------------------
 
 void Server::await_datagrams() {
     readable_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
@@ -133,8 +132,7 @@ void Server::send(const image::Id& request, const Answer& answer, const Peer& to
     socket_.send(remote::seal(std::move(message), key_), to);
 }
 
-// --- requests
-// -------------------------------------------------------------------------------------
+// --- requests ------------------------------------------------------------------------------------
 
 void Server::start_runner(const Message& request, const Peer& from, bool claims_only) {
     if (!remote::is_image_name(request.image_name)) {
@@ -164,6 +162,8 @@ void Server::runner_done(const image::Id& request, const std::optional<Outcome>&
 
 void Server::finish(const image::Id& request, const Answer& answer) {
     auto pending = pending_.extract(request);
+    if (!pending)
+        return;
     const Peer& caller = pending.mapped().caller;
     if (requests_.finish(request, answer))
         send(request, answer, caller);
@@ -174,8 +174,7 @@ void Server::finish(const image::Id& request, const Answer& answer) {
         log(Level::notice, who + ": refused: " + answer.sentence);
 }
 
-// --- children
-// -------------------------------------------------------------------------------------
+// --- children ------------------------------------------------------------------------------------
 
 void Server::reap() {
     pid_t child;

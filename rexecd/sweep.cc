@@ -63,7 +63,7 @@ bool may_go(int spool, const std::string& name, const std::string& host) {
         return true;
     case EntryKind::image: {
         Result<std::optional<Claim>> claim = read_claim(spool, name);
-        return claim && (!*claim || (*claim)->host == host);
+        return claim && (!*claim || (*claim)->given_up || (*claim)->host == host);
     }
     case EntryKind::claim:
         return !exists(spool, name.substr(0, name.rfind('.')));

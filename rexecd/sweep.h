@@ -6,6 +6,7 @@
 //
 //   a temporary file          its writer has died
 //   an image without claim    nobody asked for it, or nobody could run it
+//   an image given up         its caller has died before he could unlink it
 //   an image claimed here     its copy runs here or has, and a runner died before it could unlink
 //   it a claim without image     its caller has died
 //

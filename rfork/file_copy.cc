@@ -1,6 +1,6 @@
 // Three ways, from best to always possible: share the blocks (btrfs, XFS), let the kernel copy,
-// copy ourselves. The last two go from one run of data to the next, because images of big programs
-// are mostly holes.
+// copy ourselves. The last two go from one run of data to the next, because an image
+// may have holes where a mapped file ended early.
 
 #include "file_copy.h"
 

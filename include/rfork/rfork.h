@@ -40,22 +40,26 @@ enum {
  *
  * The copy is the program going on: memory, registers, signal dispositions, regular files with
  * their offsets, working directory and umask are those of the caller at the moment of the call.
- * Like a child of fork(2) it has a process id of its own and no children, timers, pending signals
- * or memory locks; unlike one it is no child of the caller.
+ * Like a child of fork(2) it has a process id of its own, and no children or memory locks; unlike
+ * one it is no child of the caller. What an image cannot carry (more threads, armed timers, pending
+ * signals, pipes, sockets ...) makes the call fail; rfork(3) has the list.
  *
  * errno: EINVAL        `host` is malformed, or a setting in the environment is
  *        ENOENT        no spool or key is configured, or a file is missing on one of the hosts
  *        EHOSTUNREACH  `host` cannot be resolved
- *        ETIMEDOUT     `host` gave no answer within $RFORK_TIMEOUT_MS (milliseconds; 15000 if unset)
+ *        ETIMEDOUT     no sign of life from `host` for $RFORK_TIMEOUT_MS (milliseconds; 15000 if unset)
  *        ECONNREFUSED  no rexecd listens there
  *        ENOTSUP       the process holds something that an image cannot carry; the sentence names it
+ *        EOPNOTSUPP    the target cannot run it: its CPU lacks a feature, its kernel is another one
  *        EACCES, EPERM the key or spool may not be used, or the target refused the request
+ *        EBADMSG       the image was damaged on the way
+ *        ECANCELED     the request was withdrawn on the target
  *        ENOSPC, ENOMEM, EAGAIN, EIO and others as from write(2), clone(2) and mmap(2)
  *
  * Environment: RFORK_SPOOL, RFORK_KEY_FILE, RFORK_MONITOR, RFORK_TIMEOUT_MS; see rfork(3).
  * Thread safety: refused with ENOTSUP when the process has more than one thread.
- * Signal safety: may be called from a signal handler unless that interrupted malloc or the dynamic
- * linker; signals are delivered as usual while the caller waits, and never make it return EINTR.
+ * Signal safety: may be called from a signal handler unless that interrupted malloc, the dynamic
+ * linker or another call of this library; signals are delivered as usual while the caller waits, and never make it return EINTR.
  * Source: J. M. Smith and J. Ioannidis, "Implementing remote fork() with checkpoint/restart", 1989.
  */
 RFORK_API int rfork(const char *host);

@@ -142,6 +142,13 @@ Result<void> map_memory(std::span<const Range> own, capture::Snapshot& snapshot)
     return capture::classify_memory(*entries, own, snapshot);
 }
 
+Error in_directory(const FreezeOrder& order, const Error& error) {
+    std::string sentence = "in '" + order.directory + "': " + error.sentence;
+    if (error.code == ENOSPC || error.code == EDQUOT)
+        sentence += ": make room there";
+    return {error.code, sentence};
+}
+
 Result<std::uint64_t> write_file(const FreezeOrder& order, const capture::Snapshot& snapshot,
                                  int directory) {
     Result<UniqueFd> file = create_image(directory, order);
@@ -149,10 +156,10 @@ Result<std::uint64_t> write_file(const FreezeOrder& order, const capture::Snapsh
         return file.error();
     const Result<image::Written> written = image::write_image(snapshot, file->get());
     if (!written)
-        return written.error();
+        return in_directory(order, written.error());
     // Close-to-open: another NFS client sees all of it once this close has returned.
     if (close(file->release()) != 0)
-        return system_error(errno, "cannot write the image");
+        return in_directory(order, system_error(errno, "cannot write the image"));
     if (renameat(directory, order.temporary.c_str(), directory, order.name.c_str()) != 0)
         return system_error(errno, "cannot give the image its name '" + order.name + "'");
     return written->bytes;

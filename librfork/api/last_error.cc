@@ -29,7 +29,7 @@ extern "C" RFORK_API const char* rfork_strerror_last() {
 
 // There is not even memory for a session, nor for a sentence with parts.
 extern "C" int rfork_session_failed() {
-    std::strcpy(sentence, "rfork: no address space for working memory: raise the limit on virtual "
+    std::strcpy(sentence, "no address space for working memory: raise the limit on virtual "
                           "memory (ulimit -v) or unmap something");
     errno = ENOMEM;
     return -1;

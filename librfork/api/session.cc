@@ -18,14 +18,28 @@ static_assert(SESSION_XSTATE + arch::xstate_limit <= session_stack_bottom);
 namespace {
 
 constexpr std::uint64_t page = 4096;
+constexpr int prot_rw = PROT_READ | PROT_WRITE;
 
 // Address space, not memory: pages come as they are touched. A huge process needs long tables; a
 // process under a tight RLIMIT_AS gets what there is.
 constexpr std::uint64_t sizes[] = {1ull << 30, 1ull << 28, 1ull << 26, 1ull << 24, 1ull << 22};
 
+// In a program that has locked all its future memory (mlockall(2)), a writable mapping would be
+// filled with pages at once; so it is unlocked before it becomes writable.
 long map(std::uint64_t size) {
-    return arch::syscall(__NR_mmap, 0, size, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    const long address = arch::syscall(__NR_mmap, 0, size, PROT_NONE,
+                                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (address < 0)
+        return address;
+    arch::syscall(__NR_munlock, address, size);
+    long result = arch::syscall(__NR_mprotect, address, session_stack_bottom, prot_rw);
+    if (result == 0)
+        result = arch::syscall(__NR_mprotect, address + session_stack_bottom + page,
+                               size - session_stack_bottom - page, prot_rw);
+    if (result == 0)
+        return address;
+    arch::syscall(__NR_munmap, address, size);
+    return result;
 }
 
 } // namespace
@@ -36,7 +50,6 @@ extern "C" Session* rfork_session_create() {
         if (address < 0)
             continue;
         auto* session = reinterpret_cast<Session*>(address);
-        arch::syscall(__NR_mprotect, session->start() + session_stack_bottom, page, PROT_NONE);
         session->stack_top = session->start() + session_arena_start;
         session->uses_xsave = arch::has_xsave();
         session->size = size;

@@ -45,8 +45,12 @@ Error cannot_carry(const MemoryMapEntry& e, std::string_view what, std::string_v
     return {ENOTSUP, sentence};
 }
 
+bool is_shared_anonymous(const MemoryMapEntry& e) {
+    return e.shared && (e.name == "/dev/zero (deleted)" || begins_with(e.name, "[anon_shmem:"));
+}
+
 Result<MappingKind> classify_shared(const MemoryMapEntry& e) {
-    if (e.name == "/dev/zero (deleted)" || begins_with(e.name, "[anon_shmem:"))
+    if (is_shared_anonymous(e))
         return MappingKind::shared_anonymous;
     if (begins_with(e.name, "/SYSV"))
         return cannot_carry(e, "a System V shared memory segment", "detach it first (shmdt)");
@@ -80,6 +84,10 @@ Result<MappingKind> classify(const MemoryMapEntry& e) {
         return cannot_carry(e, "registered with a userfaultfd", "unregister it first");
     if (e.flags & vm_shadow_stack)
         return cannot_carry(e, "a shadow stack", "start the program without shadow stacks");
+    if (e.flags & vm_protection_key)
+        return cannot_carry(e, "protected by a protection key", "give it the default key first");
+    if (e.end > arch::address_space_end)
+        return cannot_carry(e, "beyond 47 bits of address", "unmap it first");
     if (e.shared)
         return classify_shared(e);
     if (e.name.empty() || e.name == "[heap]" || e.name == "[stack]" ||
@@ -99,7 +107,8 @@ std::uint32_t mapping_flags(const MemoryMapEntry& e, MappingKind kind) {
                  {vm_wipeonfork, image::mapping_wipeonfork},
                  {vm_dontdump, image::mapping_dontdump},
                  {vm_noreserve, image::mapping_noreserve},
-                 {vm_mergeable, image::mapping_mergeable}};
+                 {vm_mergeable, image::mapping_mergeable},
+                 {vm_accounted, image::mapping_accounted}};
     std::uint32_t flags = 0;
     for (const auto& entry : table)
         if (e.flags & entry.vm)
@@ -133,7 +142,7 @@ std::vector<Range> without(Range whole, std::span<const Range> own) {
 Result<void> check_aliases(const std::vector<MemoryMapEntry>& entries) {
     std::vector<const MemoryMapEntry*> shared;
     for (const MemoryMapEntry& e : entries)
-        if (e.shared && e.name == "/dev/zero (deleted)")
+        if (is_shared_anonymous(e))
             shared.push_back(&e);
     std::sort(shared.begin(), shared.end(), [](const MemoryMapEntry* a, const MemoryMapEntry* b) {
         return a->inode != b->inode ? a->inode < b->inode : a->offset < b->offset;
@@ -154,8 +163,8 @@ Result<void> classify_memory(const std::vector<MemoryMapEntry>& entries,
     if (Result<void> r = check_aliases(entries); !r)
         return r;
     for (const MemoryMapEntry& e : entries) {
-        if (e.start >= arch::address_space_end)
-            continue; // [vsyscall]: every kernel has its own, at the same place
+        if (e.name == "[vsyscall]")
+            continue; // every kernel has its own, at the same place
         const std::vector<Range> parts = without({e.start, e.end}, own);
         if (parts.empty())
             continue;

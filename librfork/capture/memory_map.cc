@@ -92,7 +92,8 @@ std::uint32_t flag_of(std::string_view letters) {
                  {"wf", vm_wipeonfork}, {"dd", vm_dontdump}, {"nr", vm_noreserve},
                  {"mg", vm_mergeable}, {"mw", vm_maywrite},  {"ht", vm_hugetlb},
                  {"pf", vm_device},    {"io", vm_device},    {"um", vm_userfault},
-                 {"uw", vm_userfault}, {"ui", vm_userfault}, {"ss", vm_shadow_stack}};
+                 {"uw", vm_userfault}, {"ui", vm_userfault}, {"ss", vm_shadow_stack},
+                 {"ac", vm_accounted}};
     for (const auto& entry : table)
         if (letters == entry.letters)
             return entry.flag;
@@ -102,11 +103,13 @@ std::uint32_t flag_of(std::string_view letters) {
 void parse_detail(std::string_view line, MemoryMapEntry& entry) {
     Scanner s(line);
     const std::string_view name = s.word();
-    std::uint64_t kib = 0;
+    std::uint64_t kib = 0; // of most lines
     if (name == "Rss:" && s.number(kib, 10))
         entry.rss = kib * 1024;
     else if (name == "Swap:" && s.number(kib, 10))
         entry.swap = kib * 1024;
+    else if (name == "ProtectionKey:" && s.number(kib, 10))
+        entry.flags |= kib != 0 ? vm_protection_key : 0u;
     else if (name == "VmFlags:")
         while (!s.rest().empty())
             entry.flags |= flag_of(s.word());

@@ -21,7 +21,9 @@ enum VmFlag : std::uint32_t { // the letters of the VmFlags line that matter her
     vm_hugetlb = 1 << 8,      // ht
     vm_device = 1 << 9,       // pf, io
     vm_userfault = 1 << 10,   // um, uw, ui
-    vm_shadow_stack = 1 << 11 // ss
+    vm_shadow_stack = 1 << 11, // ss
+    vm_accounted = 1 << 13,      // ac
+    vm_protection_key = 1 << 12 // not the letters: a ProtectionKey line that is not 0
 };
 
 struct MemoryMapEntry {

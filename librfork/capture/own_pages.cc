@@ -11,6 +11,7 @@
 #include "capture/own_pages.h"
 
 #include <cerrno>
+#include <cstdio>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
@@ -29,13 +30,23 @@ struct ScanArgument {
     std::uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
 };
 constexpr unsigned long pagemap_scan = _IOWR('f', 16, ScanArgument);
-constexpr std::uint64_t page_is_present = 1 << 3, page_is_swapped = 1 << 4, page_is_pfnzero = 1 << 5;
+constexpr std::uint64_t page_is_present = 1 << 3, page_is_swapped = 1 << 4,
+                        page_is_pfnzero = 1 << 5, page_is_guard = 1 << 8; // guard: Linux 6.15
+constexpr std::uint64_t table_guard = std::uint64_t(1) << 58; // in /proc/PID/pagemap
 
 void add(std::vector<Range>& pages, Range range) {
     if (!pages.empty() && pages.back().end == range.start)
         pages.back().end = range.end;
     else
         pages.push_back(range);
+}
+
+Error guarded(std::uint64_t address) {
+    char text[24];
+    std::snprintf(text, sizeof text, "%lx", static_cast<unsigned long>(address));
+    return {ENOTSUP, "the memory at " + std::string(text) +
+                         " is a guard region (MADV_GUARD_INSTALL), which an image cannot carry yet: "
+                         "remove it first (MADV_GUARD_REMOVE)"};
 }
 
 bool swap_in_use() {
@@ -80,26 +91,31 @@ Result<void> OwnPages::find_touched(Range range, std::vector<Range>& pages) {
     argument.vec_len = sizeof regions / sizeof regions[0];
     argument.category_inverted = page_is_pfnzero; // not the zero page ...
     argument.category_mask = page_is_pfnzero;
-    argument.category_anyof_mask = page_is_present | page_is_swapped; // ... but something
-    argument.return_mask = page_is_present;
-    while (scan_works_ && argument.start < range.end) {
+    while (scan_ != Scan::none && argument.start < range.end) {
+        const std::uint64_t guard = scan_ == Scan::with_guards ? page_is_guard : 0;
+        argument.category_anyof_mask = page_is_present | page_is_swapped | guard; // ... but something
+        argument.return_mask = guard;
         const int count = ioctl(pagemap_.get(), pagemap_scan, &argument);
-        if (count < 0) {
-            scan_works_ = false; // an older kernel: its first call fails, nothing was added yet
-            break;
+        if (count < 0) { // an older kernel, which says so at its first call
+            scan_ = scan_ == Scan::with_guards ? Scan::plain : Scan::none;
+            continue;
         }
-        for (int i = 0; i < count; ++i)
+        for (int i = 0; i < count; ++i) {
+            if (regions[i].categories & page_is_guard)
+                return guarded(regions[i].start);
             add(pages, {regions[i].start, regions[i].end});
+        }
         argument.start = argument.walk_end;
     }
-    if (scan_works_)
+    if (argument.start == range.end)
         return {};
     return find_touched_by_table({argument.start, range.end}, pages);
 }
 
 Result<void> OwnPages::find_touched_by_table(Range range, std::vector<Range>& pages) {
     constexpr std::uint64_t present = std::uint64_t(1) << 63, swapped = std::uint64_t(1) << 62;
-    std::vector<std::uint64_t> entries(32 * 1024);
+    std::vector<std::uint64_t>& entries = table_;
+    entries.resize(32 * 1024);
     for (std::uint64_t at = range.start; at < range.end;) {
         std::uint64_t wanted = (range.end - at) / page;
         if (wanted > entries.size())
@@ -109,9 +125,12 @@ Result<void> OwnPages::find_touched_by_table(Range range, std::vector<Range>& pa
         if (got < ssize_t(sizeof entries[0]))
             return system_error(got < 0 ? errno : EIO, "cannot read /proc/self/pagemap");
         const std::uint64_t count = std::uint64_t(got) / sizeof entries[0];
-        for (std::uint64_t i = 0; i < count; ++i)
+        for (std::uint64_t i = 0; i < count; ++i) {
+            if (entries[i] & table_guard)
+                return guarded(at + i * page);
             if (entries[i] & (present | swapped))
                 add(pages, {at + i * page, at + (i + 1) * page});
+        }
         at += count * page;
     }
     return {};
@@ -122,7 +141,8 @@ Result<void> OwnPages::find_resident(Range range, std::vector<Range>& pages) {
         pages.push_back(range);
         return {};
     }
-    std::vector<unsigned char> resident(64 * 1024);
+    std::vector<unsigned char>& resident = resident_;
+    resident.resize(64 * 1024);
     for (std::uint64_t at = range.start; at < range.end;) {
         std::uint64_t size = resident.size() * page;
         if (size > range.end - at)
@@ -142,14 +162,17 @@ Result<std::span<const std::uint8_t>> OwnPages::bytes(Range range) {
 }
 
 Result<std::uint64_t> OwnPages::store(Range range, int fd, std::uint64_t offset) {
+    const int before = errno;
     std::uint64_t done = 0;
     while (done < range.size()) {
         const ssize_t put = pwrite(fd, reinterpret_cast<const void*>(range.start + done),
                                    range.size() - done, off_t(offset + done));
         if (put < 0 && errno == EINTR)
             continue;
-        if (put < 0 && errno == EFAULT)
-            break; // behind the end of a mapped file there is nothing, only SIGBUS
+        if (put < 0 && errno == EFAULT) {
+            errno = before; // which is part of the memory that is being stored
+            break;          // behind the end of a mapped file there is nothing, only SIGBUS
+        }
         if (put < 0)
             return system_error(errno, "cannot write the image");
         done += std::uint64_t(put);

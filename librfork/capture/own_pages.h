@@ -22,7 +22,10 @@ class OwnPages : public PageSource {
     Result<void> find_resident(Range range, std::vector<Range>& pages);
 
     UniqueFd pagemap_;
-    bool scan_works_ = true; // PAGEMAP_SCAN, Linux 6.7
+    std::vector<std::uint64_t> table_; // kept from call to call: the arena takes nothing back
+    std::vector<unsigned char> resident_;
+    enum class Scan { with_guards, plain, none }; // PAGEMAP_SCAN, Linux 6.15, 6.7, before
+    Scan scan_ = Scan::with_guards;
 };
 
 } // namespace rfork::capture

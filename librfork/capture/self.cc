@@ -151,6 +151,14 @@ Result<void> Self::check_capturable() const {
         return cannot_carry("signal " + std::to_string(number) + " is blocked and pending",
                             "handle it before the call");
     }
+    const Result<std::string> status = read("status");
+    if (!status)
+        return status.error();
+    if (const std::string mode = field(*status, "Seccomp"); !mode.empty() && mode != "0")
+        return cannot_carry("the process has a seccomp filter", "call rfork() before installing it");
+    if (const Result<std::string> root = link("root"); !root || *root != "/")
+        return cannot_carry("the process has a root directory of its own (chroot)",
+                            "call rfork() outside it");
     if (getuid() != geteuid() || getgid() != getegid())
         return cannot_carry("the process runs with other rights than its user's (set-user-ID)",
                             "give them up before the call");

@@ -5,7 +5,7 @@
 //   file offset            what                                       mapped by exec at
 //   0                      ELF header + program headers (ET_EXEC)     -
 //   0x1000                 stub: position-independent code            window.base
-//   metadata_offset        Header, tables, records, strings           window.base + stub size
+//   metadata_offset        Header, records, mappings, extents, strings          window.base + stub size
 //   (not in the file)      scratch: stub stack, frame, parked vDSO    behind the metadata
 //   core_offset            notes, core program headers, core header   -
 //   pages_offset           page data, page-aligned, in address order  by the stub itself
@@ -53,12 +53,11 @@ enum PrivateDescriptor : unsigned {
     fd_stream0, // the standard streams the image was started with
     fd_stream1,
     fd_stream2,
-    fd_scratch,
     private_descriptors
 };
 
 enum HeaderFlags : std::uint32_t {
-    flag_travels = 1, // written by rfork(): runs once, by the claim; a checkpoint runs any time
+    flag_travels = 1, // written by rfork(): rexecd runs it, once; it runs nothing else
 };
 
 struct Header {
@@ -83,7 +82,6 @@ struct Header {
 
     Window window;
     std::int32_t descriptors[private_descriptors];
-    std::uint32_t pad;
 
     Table records;
     Table mappings;
@@ -109,6 +107,7 @@ enum MappingFlags : std::uint32_t {
     mapping_noreserve = 32,
     mapping_mergeable = 64,
     mapping_writable_file = 128, // file_shared: the file was open for writing
+    mapping_accounted = 256,     // counts as promised memory, as what was ever writable does
 };
 
 struct Mapping {
@@ -118,7 +117,7 @@ struct Mapping {
     MappingKind kind;
     std::uint32_t flags; // MappingFlags
     std::uint32_t name;  // string: file name, "[heap]", "[stack]" ...; for people, and file_shared
-    std::uint64_t file_offset;   // file_content: where in the image
+    std::uint64_t file_offset;   // file_content, vdso: where in the image
     std::uint64_t origin_offset; // offset into the file called `name`
 };
 
@@ -143,7 +142,7 @@ struct RecordHeader {
     std::uint32_t size;
 };
 
-static_assert(sizeof(Header) == 248 && sizeof(Mapping) == 48 && sizeof(Extent) == 32 &&
+static_assert(sizeof(Header) == 240 && sizeof(Mapping) == 48 && sizeof(Extent) == 32 &&
               sizeof(RecordHeader) == 8);
 
 } // namespace rfork::image

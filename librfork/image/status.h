@@ -15,7 +15,7 @@ inline constexpr char claim_variable[] = "RFORK_CLAIM";
 inline constexpr char claim_suffix[] = ".claim";
 inline constexpr std::uint32_t status_magic = 0x534b4652; // "RFKS"
 
-// In the order in which the stub goes through them.
+// Roughly in the order of the stub; for sentences and logs, not for logic, but for the last two.
 enum class Stage : std::uint32_t {
     start,       // open and check the image itself
     cpu,         // what the program's code needs of the CPU

@@ -16,15 +16,18 @@ namespace {
 
 constexpr int first_pause_ms = 1, longest_pause_ms = 200;
 
-// Between two looks at a file system that cannot notify: doubling, with an end.
+// Between two looks at a file system that cannot notify: doubling, up to a limit.
+constexpr int forever = -1;
+
 class Patience {
   public:
     explicit Patience(int total_ms) : left_ms_(total_ms) {}
     bool wait() {
-        if (left_ms_ <= 0)
+        if (left_ms_ == 0)
             return false;
         ::poll(nullptr, 0, pause_ms_);
-        left_ms_ -= pause_ms_;
+        if (left_ms_ > 0)
+            left_ms_ = std::max(left_ms_ - pause_ms_, 0);
         pause_ms_ = std::min(pause_ms_ * 2, longest_pause_ms);
         return true;
     }
@@ -51,7 +54,26 @@ bool exists(const std::string& path) {
     return fstat(fd.get(), &st) != 0 || st.st_nlink > 0;
 }
 
-enum class Attempt { created, taken, unclear };
+enum class Attempt { created, copy_has_it, unclear };
+
+// Whether the claim that is there means that a copy runs. Not if it says "0 HOST": then somebody has
+// given up, as rexecd does with an image that hangs. And not if it is another user's than the image:
+// anyone may create files in a spool, but our copy would have created it as ourselves, and it cannot
+// run past a claim that it has not made.
+bool is_copys(const std::string& image, const std::string& claim) {
+    UniqueFd image_fd(open(image.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!image_fd)
+        return true; // only a copy's rexecd takes the image away
+    UniqueFd claim_fd(open(claim.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    struct stat image_st, claim_st;
+    if (lstat(claim.c_str(), &claim_st) != 0 || fstat(image_fd.get(), &image_st) != 0)
+        return true;
+    if (claim_st.st_uid != image_st.st_uid)
+        return false;
+    char first[2] = {};
+    return !claim_fd || read(claim_fd.get(), first, sizeof first) < ssize_t(sizeof first) ||
+           first[0] != '0' || first[1] != ' ';
+}
 
 Attempt create_claim(const std::string& image, const std::string& claim) {
     UniqueFd fd(open(claim.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
@@ -59,28 +81,26 @@ Attempt create_claim(const std::string& image, const std::string& claim) {
         write_reason(fd.get());
         return Attempt::created;
     }
-    if (errno == EEXIST)
-        return Attempt::taken;
     // On a full spool a second name for the image is as exclusive, and takes no space.
     if ((errno == ENOSPC || errno == EDQUOT) && link(image.c_str(), claim.c_str()) == 0)
         return Attempt::created;
-    return errno == EEXIST ? Attempt::taken : Attempt::unclear;
+    if (errno != EEXIST)
+        return Attempt::unclear;
+    return is_copys(image, claim) ? Attempt::copy_has_it : Attempt::created;
 }
 
 } // namespace
 
 ClaimOutcome withdraw(const std::string& spool, const std::string& image_name) {
     const std::string image = spool + "/" + image_name, claim = image + image::claim_suffix;
-    constexpr int patience_ms = 60'000;
-    Patience patience(patience_ms);
+    Patience patience(forever);
     Attempt attempt;
-    while ((attempt = create_claim(image, claim)) == Attempt::unclear && patience.wait()) {
-    }
-    if (attempt == Attempt::taken)
+    while ((attempt = create_claim(image, claim)) == Attempt::unclear)
+        patience.wait();
+    if (attempt == Attempt::copy_has_it)
         return ClaimOutcome::lost;
-    // A spool that has been unusable for a minute cannot have let a copy claim just now either.
     unlink(image.c_str());
-    unlink(claim.c_str());
+    unlink(claim.c_str()); // another user's stays; it means nothing without the image
     return ClaimOutcome::won;
 }
 

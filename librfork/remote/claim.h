@@ -21,7 +21,8 @@ enum class ClaimOutcome {
 };
 
 // The caller gives up on `image` in the spool directory and withdraws it, unless a copy was faster.
-// Retries while the spool cannot answer, since nobody else can tell the outcome.
+// Waits as long as the spool cannot answer: nobody else can tell the outcome, and a guess would lose
+// the process or double it.
 ClaimOutcome withdraw(const std::string& spool, const std::string& image);
 
 // After a copy has won: removes the claim once the target has unlinked the image, for which it gets

@@ -26,8 +26,7 @@ void close_all_from(unsigned first, unsigned last) {
 
 void settle_descriptors(Stub& stub) {
     const std::int32_t(&numbers)[image::private_descriptors] = stub.header->descriptors;
-    int now[image::private_descriptors] = {stub.image_fd, stub.status_fd, stub.spool_fd, 0, 1, 2,
-                                           -1};
+    int now[image::private_descriptors] = {stub.image_fd, stub.status_fd, stub.spool_fd, 0, 1, 2};
     int floor = 3;
     for (int number : numbers)
         if (number >= floor)
@@ -35,7 +34,7 @@ void settle_descriptors(Stub& stub) {
 
     // First all above every number that is wanted, in one block ...
     int highest = floor;
-    for (unsigned i = 0; i < image::fd_scratch; ++i) {
+    for (unsigned i = 0; i < image::private_descriptors; ++i) {
         if (now[i] < 0)
             continue;
         const long fd = arch::syscall(__NR_fcntl, now[i], F_DUPFD_CLOEXEC, floor);
@@ -52,7 +51,7 @@ void settle_descriptors(Stub& stub) {
     }
     for (int fd = floor; fd <= highest; ++fd) {
         bool ours = false;
-        for (unsigned i = 0; i < image::fd_scratch; ++i)
+        for (unsigned i = 0; i < image::private_descriptors; ++i)
             ours = ours || now[i] == fd;
         if (!ours)
             arch::syscall(__NR_close, fd);
@@ -61,7 +60,7 @@ void settle_descriptors(Stub& stub) {
     close_all_from(unsigned(highest) + 1, no_more);
 
     // ... then each to its place.
-    for (unsigned i = 0; i < image::fd_scratch; ++i) {
+    for (unsigned i = 0; i < image::private_descriptors; ++i) {
         if (now[i] < 0)
             continue;
         const long fd = arch::syscall(__NR_dup3, now[i], numbers[i], O_CLOEXEC);
@@ -75,7 +74,6 @@ void settle_descriptors(Stub& stub) {
     stub.spool_fd = now[image::fd_spool];
     for (unsigned i = 0; i < 3; ++i)
         stub.stream_fd[i] = now[image::fd_stream0 + i];
-    stub.scratch_fd = numbers[image::fd_scratch];
 }
 
 void close_private_descriptors(Stub& stub) {

@@ -27,7 +27,7 @@ void open_image(Stub& stub, const char* executable_name) {
     if (long r = arch::syscall(__NR_fstat, stub.image_fd, &st); r < 0)
         fail(stub, int(-r), "cannot examine the image");
     if (std::uint64_t(st.st_size) < stub.header->file_size)
-        fail(stub, 0, "the image is truncated: copy it again from where it was written");
+        fail(stub, EBADMSG, "the image is truncated: copy it again from where it was written");
 }
 
 void check_metadata(Stub& stub) {
@@ -41,7 +41,7 @@ void check_metadata(Stub& stub) {
     XXH3_64bits_update(&state, &copy, sizeof copy);
     XXH3_64bits_update(&state, rest, header.metadata_size - sizeof header);
     if (XXH3_64bits_digest(&state) != header.metadata_hash)
-        fail(stub, 0, "the image is damaged: its metadata do not match their checksum");
+        fail(stub, EBADMSG, "the image is damaged: its metadata do not match their checksum");
 }
 
 const char* string_at(const Stub& stub, std::uint32_t offset) {

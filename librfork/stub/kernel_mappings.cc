@@ -11,6 +11,8 @@
 // Another kernel's vDSO is other code at other addresses: a different build-id is refused.
 #include "stub/stub.h"
 
+#include <linux/errno.h>
+
 #include "image/build_id.h"
 #include "kinds/address_space/record.h"
 
@@ -42,7 +44,7 @@ void take_line(Stub& stub, const char* line) {
     if (!is_kernel_mapping(line))
         return;
     if (stub.kernel_mappings == kernel_mappings_limit)
-        fail(stub, 0, "this kernel has more vDSO mappings than rfork knows how to move");
+        fail(stub, EOPNOTSUPP, "this kernel has more vDSO mappings than rfork knows how to move");
     stub.kernel[stub.kernel_mappings++].now = range;
 }
 
@@ -59,13 +61,13 @@ void check_same_vdso(Stub& stub) {
     if (!frozen || !frozen->vdso)
         return;
     if (!stub.vdso)
-        fail(stub, 0, "this kernel gives programs no vDSO, and the frozen one uses its own");
+        fail(stub, EOPNOTSUPP, "this kernel gives programs no vDSO, and the frozen one uses its own");
     const image::BuildId here = image::build_id_of(reinterpret_cast<const void*>(stub.vdso));
     bool equal = here.size == frozen->vdso_build_id_size && here.size > 0;
     for (unsigned i = 0; equal && i < here.size; ++i)
         equal = here.bytes[i] == frozen->vdso_build_id[i];
     if (!equal)
-        fail(stub, 0,
+        fail(stub, EOPNOTSUPP,
              "this host runs another kernel than the one the image was frozen under (their vDSOs "
              "have different build-ids), and programs cannot yet move between kernels: use hosts "
              "with the same kernel");
@@ -131,7 +133,7 @@ void place_kernel_mappings(Stub& stub) {
         if (next == stub.kernel_mappings ||
             stub.kernel[next].parked.size() != old.end - old.start ||
             stub.kernel[next].now.start - stub.kernel[0].now.start != old.start - first)
-            fail(stub, 0, "this kernel lays out its vDSO and data pages in another way");
+            fail(stub, EOPNOTSUPP, "this kernel lays out its vDSO and data pages in another way");
         const KernelMapping& m = stub.kernel[next++];
         const long r = arch::syscall(__NR_mremap, m.parked.start, m.parked.size(),
                                      m.parked.size(), MREMAP_MAYMOVE | MREMAP_FIXED, old.start);

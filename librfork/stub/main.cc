@@ -6,6 +6,8 @@
 // nothing can fail any more.
 #include "stub/stub.h"
 
+#include <linux/errno.h>
+
 #include "arch/x86_64/offsets.h"
 
 #include <asm/signal.h>
@@ -38,7 +40,7 @@ void parse_claim(Stub& stub, const char* text) {
     std::uint64_t status = 0, spool = 0;
     if (!parse_unsigned(text, status, 10) || *text++ != ',' || !parse_unsigned(text, spool, 10) ||
         *text++ != ',' || length(text) == 0 || length(text) >= sizeof stub.image_name)
-        fail(stub, 22, "RFORK_CLAIM in the environment is malformed; only rexecd sets it", "");
+        fail(stub, EINVAL, "RFORK_CLAIM in the environment is malformed; only rexecd sets it");
     stub.claims = true;
     stub.status_fd = int(status);
     stub.spool_fd = int(spool);
@@ -90,6 +92,23 @@ void enter(Stub& stub, image::Kind kind) {
     }
 }
 
+bool is_known(image::Kind kind) {
+    switch (kind) {
+#define RFORK_KIND(number, name) case image::Kind::name:
+#include "image/kinds.def"
+#undef RFORK_KIND
+        return true;
+    }
+    return false;
+}
+
+void check_records(Stub& stub) {
+    Records records(stub);
+    while (const image::RecordHeader* record = records.next())
+        if (!is_known(record->kind))
+            fail(stub, EBADMSG, "the image holds a kind of state that its own stub does not know");
+}
+
 void restore(Stub& stub, const image::RecordHeader& record) {
     switch (record.kind) {
 #define RFORK_KIND(number, name)                                                                   \
@@ -98,7 +117,6 @@ void restore(Stub& stub, const image::RecordHeader& record) {
 #include "image/kinds.def"
 #undef RFORK_KIND
     }
-    fail(stub, 22, "the image holds a kind of state that its own stub does not know", "");
 }
 
 // Restores every record whose kind is in [first, last], in the order of kinds.def.
@@ -126,6 +144,7 @@ stub_main(const std::uint64_t* stack, const image::Header* header) {
     open_image(stub, executable);
     settle_descriptors(stub);
     check_metadata(stub);
+    check_records(stub);
     find_kernel_mappings(stub);
     restore_kinds(stub, image::Kind::cpu, image::Kind::open_file);
 
@@ -136,7 +155,7 @@ stub_main(const std::uint64_t* stack, const image::Header* header) {
 
     restore_kinds(stub, image::Kind::address_space, image::Kind::signal_actions);
     restore_kinds(stub, image::Kind::thread, image::Kind::thread); // claims, announces, leaves
-    fail(stub, 22, "the image holds no thread", "");
+    fail(stub, EBADMSG, "the image holds no thread");
 }
 
 } // namespace rfork::stub

@@ -40,6 +40,11 @@ struct RangeText {
     }
 };
 
+// Before 4.17 the kernel takes MAP_FIXED_NOREPLACE for a hint, and may map elsewhere.
+bool mapped(long result, const Mapping& m) {
+    return result == long(m.start);
+}
+
 [[noreturn]] void cannot_map(const Stub& stub, long error, const Mapping& m) {
     fail(stub, int(-error), "cannot map the program's memory at", RangeText(m).text);
 }
@@ -58,7 +63,19 @@ void advise(const Mapping& m) {
             arch::syscall(__NR_madvise, m.start, m.end - m.start, entry.advice);
 }
 
+bool is_writable(const Mapping& m) {
+    return (m.prot & prot_rw) == prot_rw;
+}
+
+// Memory that the program cannot write now, but once could: it is filled while it can be written.
+// (The kernel does not join neighbours of which only one was ever writable.)
+bool was_writable(const Mapping& m) {
+    return m.kind == MappingKind::anonymous && !is_writable(m) &&
+           (m.flags & image::mapping_accounted);
+}
+
 void map_anonymous(const Stub& stub, const Mapping& m) {
+    const std::uint32_t prot = was_writable(m) ? prot_rw : m.prot;
     int flags = MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
     flags |= m.kind == MappingKind::shared_anonymous ? MAP_SHARED : MAP_PRIVATE;
     if (m.flags & image::mapping_growsdown)
@@ -66,9 +83,9 @@ void map_anonymous(const Stub& stub, const Mapping& m) {
     if (m.flags & image::mapping_noreserve)
         flags |= MAP_NORESERVE;
     const long r =
-        arch::syscall(__NR_mmap, m.start, m.end - m.start, m.prot, flags, -1, 0);
-    if (r < 0)
-        cannot_map(stub, r, m);
+        arch::syscall(__NR_mmap, m.start, m.end - m.start, prot, flags, -1, 0);
+    if (!mapped(r, m))
+        cannot_map(stub, r < 0 ? r : -EEXIST, m);
     advise(m);
 }
 
@@ -76,8 +93,8 @@ void map_content(const Stub& stub, const Mapping& m) {
     // Readable while the hashes are checked; the program's own protection comes after.
     const long r = arch::syscall(__NR_mmap, m.start, m.end - m.start, m.prot | PROT_READ,
                                  MAP_PRIVATE | MAP_FIXED_NOREPLACE, stub.image_fd, m.file_offset);
-    if (r < 0)
-        cannot_map(stub, r, m);
+    if (!mapped(r, m))
+        cannot_map(stub, r < 0 ? r : -EEXIST, m);
     advise(m);
     arch::syscall(__NR_madvise, m.start, m.end - m.start, populate_read); // for the hashes
 }
@@ -91,8 +108,8 @@ void map_shared_file(const Stub& stub, const Mapping& m) {
     const long r = arch::syscall(__NR_mmap, m.start, m.end - m.start, m.prot,
                                  MAP_SHARED | MAP_FIXED_NOREPLACE, fd, m.origin_offset);
     arch::syscall(__NR_close, fd);
-    if (r < 0)
-        cannot_map(stub, r, m);
+    if (!mapped(r, m))
+        cannot_map(stub, r < 0 ? r : -EEXIST, m);
 }
 
 void protect(const Stub& stub, const Mapping& m, std::uint64_t start, std::uint64_t size,
@@ -103,16 +120,11 @@ void protect(const Stub& stub, const Mapping& m, std::uint64_t start, std::uint6
 
 void check(const Stub& stub, const Mapping& m, const Extent& extent) {
     if (hash(reinterpret_cast<const void*>(extent.address), extent.size) != extent.hash)
-        fail(stub, 0, "the image is damaged: its pages do not match their checksum at",
+        fail(stub, EBADMSG, "the image is damaged: its pages do not match their checksum at",
              RangeText(m).text);
 }
 
 void read_in(const Stub& stub, const Mapping& m, const Extent& extent) {
-    // A range that the program cannot write is opened for the moment of filling; only that range,
-    // so that an enormous reservation is never writable, and never counted, as a whole.
-    const bool opened = (m.prot & prot_rw) != prot_rw;
-    if (opened)
-        protect(stub, m, extent.address, extent.size, prot_rw);
     // All pages at once are cheaper than a fault for each; an older kernel takes the faults.
     arch::syscall(__NR_madvise, extent.address, extent.size, populate_write);
     std::uint64_t done = 0;
@@ -127,39 +139,43 @@ void read_in(const Stub& stub, const Mapping& m, const Extent& extent) {
         done += std::uint64_t(got);
     }
     check(stub, m, extent);
-    if (opened)
-        protect(stub, m, extent.address, extent.size, m.prot);
 }
 
-// The extents of the image in address order, consumed mapping by mapping.
-class Extents {
-  public:
-    explicit Extents(const Stub& stub) {
-        const auto* base = reinterpret_cast<const std::uint8_t*>(stub.header);
-        at_ = reinterpret_cast<const Extent*>(base + stub.header->extents.offset);
-        end_ = at_ + stub.header->extents.size / sizeof(Extent);
-    }
-    const Extent* next_in(const Mapping& m) {
-        return at_ < end_ && at_->address < m.end ? at_++ : nullptr;
-    }
-
-  private:
-    const Extent* at_;
-    const Extent* end_;
+struct Extents {
+    const Extent* begin;
+    const Extent* end;
 };
 
-void restore_mapping(const Stub& stub, const Mapping& m, Extents& extents) {
+// A range that was never writable, and yet holds something, is opened piece by piece: opened as a
+// whole, an enormous reservation would count as promised memory.
+void fill(const Stub& stub, const Mapping& m, Extents extents) {
+    const bool open = is_writable(m) || was_writable(m);
+    for (const Extent* e = extents.begin; e < extents.end; ++e) {
+        if (!open)
+            protect(stub, m, e->address, e->size, prot_rw);
+        read_in(stub, m, *e);
+        if (!open)
+            protect(stub, m, e->address, e->size, m.prot);
+    }
+    if (was_writable(m))
+        protect(stub, m, m.start, m.end - m.start, m.prot);
+}
+
+void check_all(const Stub& stub, const Mapping& m, Extents extents) {
+    for (const Extent* e = extents.begin; e < extents.end; ++e)
+        check(stub, m, *e);
+}
+
+void restore_mapping(const Stub& stub, const Mapping& m, Extents extents) {
     switch (m.kind) {
     case MappingKind::anonymous:
     case MappingKind::shared_anonymous:
         map_anonymous(stub, m);
-        while (const Extent* extent = extents.next_in(m))
-            read_in(stub, m, *extent);
+        fill(stub, m, extents);
         return;
     case MappingKind::file_content:
         map_content(stub, m);
-        while (const Extent* extent = extents.next_in(m))
-            check(stub, m, *extent);
+        check_all(stub, m, extents);
         if (!(m.prot & PROT_READ))
             protect(stub, m, m.start, m.end - m.start, m.prot);
         return;
@@ -168,11 +184,9 @@ void restore_mapping(const Stub& stub, const Mapping& m, Extents& extents) {
         return;
     case MappingKind::vvar:
     case MappingKind::vdso: // placed by kernel_mappings.cc; their bytes are for debuggers only
-        while (extents.next_in(m)) {
-        }
         return;
     }
-    fail(stub, 0, "the image holds a kind of memory that its own stub does not know at",
+    fail(stub, EBADMSG, "the image holds a kind of memory that its own stub does not know at",
          RangeText(m).text);
 }
 
@@ -193,9 +207,14 @@ void restore_memory(Stub& stub) {
     const auto* base = reinterpret_cast<const std::uint8_t*>(stub.header);
     const auto* mappings = reinterpret_cast<const Mapping*>(base + stub.header->mappings.offset);
     const std::uint64_t count = stub.header->mappings.size / sizeof(Mapping);
-    Extents extents(stub);
-    for (std::uint64_t i = 0; i < count; ++i)
-        restore_mapping(stub, mappings[i], extents);
+    const auto* extent = reinterpret_cast<const Extent*>(base + stub.header->extents.offset);
+    const Extent* end = extent + stub.header->extents.size / sizeof(Extent);
+    for (std::uint64_t i = 0; i < count; ++i) {
+        const Extent* first = extent;
+        while (extent < end && extent->address < mappings[i].end)
+            ++extent;
+        restore_mapping(stub, mappings[i], {first, extent});
+    }
 }
 
 } // namespace rfork::stub

@@ -30,8 +30,6 @@ const char* words(int error) {
         return "not a directory";
     case EISDIR:
         return "it is a directory";
-    case EINVAL:
-        return "invalid argument";
     case ENFILE:
     case EMFILE:
         return "too many open files";
@@ -60,6 +58,11 @@ const char* words(int error) {
     return nullptr;
 }
 
+// Errors that no system call has returned: the sentence says all there is.
+bool is_our_own(int error) {
+    return error == EINVAL || error == EBADMSG || error == EOPNOTSUPP || error == ECANCELED;
+}
+
 } // namespace
 
 void fail(const Stub& stub, int error, const char* what, const char* detail) {
@@ -73,10 +76,12 @@ void fail(const Stub& stub, int error, const char* what, const char* detail) {
     text << what;
     if (*detail)
         text << " '" << detail << "'";
-    if (const char* why = words(error); why && error != EINVAL)
-        text << ": " << why;
-    else if (!why && error)
-        text << ": error " << std::uint64_t(error);
+    if (!is_our_own(error)) {
+        if (const char* why = words(error))
+            text << ": " << why;
+        else
+            text << ": error " << std::uint64_t(error);
+    }
 
     if (stub.claims) {
         arch::syscall(__NR_write, stub.status_fd, &message, sizeof message);

@@ -42,7 +42,6 @@ struct Stub {
 
     int image_fd = -1;
     int stream_fd[3] = {-1, -1, -1};
-    int scratch_fd = -1; // number for a descriptor that is open for a moment
 
     bool xsave = false;     // the CPU has it and the kernel uses it
     std::uint64_t xcr0 = 0; // state components enabled here

@@ -9,7 +9,9 @@ journey() { # HOST...
     start_notifyd "$1"
     export RFORK_MONITOR=$1
 
-    on "$1" ${as:-} "$merry_go_round" "$1" "$@"
+    : >/mnt/traveller.log
+    chmod a+w /mnt/traveller.log # whoever travels opens it again everywhere
+    on "$1" ${as:-} "$merry_go_round" "$1" "$@" </dev/null >/mnt/traveller.log 2>&1
     await_line "$diary" '^(home$|stranded)' 60 || fail "the traveller is lost"
     tail -n 1 "$diary" | grep -qx home || fail "$(tail -n 1 "$diary")"
     [ "$(sed '$d' "$diary" | cut -d' ' -f2 | xargs)" = "$*" ] || fail "it took another way"

@@ -156,11 +156,13 @@ has_descriptors() { # PID COUNT
 # --- callers and copies ---------------------------------------------------------------------------
 
 # Runs hop: callers' lines go to /mnt/said, copies' to /mnt/copies. Sets took, in milliseconds.
+# Whatever is frozen in a test gets standard streams that can be had on every host.
 hop_from() { # HOST TARGET [COUNT]
     local begun status=0
     begun=$(milliseconds)
     rm -f /mnt/said /mnt/copies
-    "$here/netns-hosts" on "$1" "$hop" "$2" /mnt/copies "${@:3}" >/mnt/said || status=$?
+    "$here/netns-hosts" on "$1" "$hop" "$2" /mnt/copies "${@:3}" \
+        </dev/null >/mnt/said 2>/mnt/hop.log || status=$?
     took=$(($(milliseconds) - begun))
     [ $status -le 1 ] || fail "hop on $1 ended with status $status"
 }

@@ -2,6 +2,8 @@
 // CPUID (ifunc), compilers emit them outright. An image needs all of those that user space of the
 // freezing machine could use, by name. Features that only make instructions faster (ERMS, FSRM) or
 // that only the kernel sees are not in the list: code that believes in them runs anywhere.
+//
+// Images hold places in this table: it grows at its end only.
 #pragma once
 
 #include "arch/x86_64/machine.h"

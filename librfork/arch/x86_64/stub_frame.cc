@@ -37,7 +37,7 @@ void refit_xstate(const Stub& stub, const kinds::ThreadRecord& thread, Frame& fr
         if (!(in_use >> i & 1))
             continue;
         if (layout[i].size == 0 || layout[i].size != thread.layout[i].size)
-            fail(stub, 0, "this CPU has other vector registers than those the program holds values in");
+            fail(stub, EOPNOTSUPP, "this CPU has other vector registers than those the program holds values in");
         memcpy(to + layout[i].offset, from + thread.layout[i].offset, layout[i].size);
     }
     if (!stub.xsave)

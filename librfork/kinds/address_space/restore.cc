@@ -29,7 +29,7 @@ void restore_address_space(Stub& stub, const image::RecordHeader& header) {
     const long result =
         arch::syscall(__NR_prctl, PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0);
     if (result == -EINVAL)
-        fail(stub, 0,
+        fail(stub, EOPNOTSUPP,
              "this kernel refuses to restore the program's heap and argument areas "
              "(PR_SET_MM_MAP): it needs CONFIG_CHECKPOINT_RESTORE, as Debian's kernels have");
     if (result < 0)

@@ -35,9 +35,12 @@ void apply_tunables(std::string_view environment, arch::CpuFeatureSet& set) {
         const std::string_view entry = environment.substr(0, environment.find('\0'));
         environment.remove_prefix(entry.size() < environment.size() ? entry.size() + 1
                                                                     : environment.size());
-        if (entry.substr(0, variable.size()) != variable)
+        // glibc before 2.39 ends each tunable with a zero byte where it stands, in place of its colon.
+        std::string_view tunables = entry;
+        if (entry.substr(0, variable.size()) == variable)
+            tunables.remove_prefix(variable.size());
+        else if (entry.substr(0, key.size()) != key)
             continue;
-        std::string_view tunables = entry.substr(variable.size());
         while (!tunables.empty()) {
             const std::string_view one = tunables.substr(0, tunables.find(':'));
             tunables.remove_prefix(one.size() < tunables.size() ? one.size() + 1 : tunables.size());

@@ -5,6 +5,7 @@
 // type of file needs is decided in one function a type; what nobody recognises is refused by name.
 #include "kinds/collectors.h"
 #include "kinds/open_file/record.h"
+#include "remote/spool.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -86,12 +87,15 @@ Result<Descriptor> examine(const Source& source, int fd) {
     return d;
 }
 
-bool same_file(const Source& source, const Descriptor& a, const Descriptor& b) {
+Result<bool> same_file(const Source& source, const Descriptor& a, const Descriptor& b) {
     if (a.st.st_dev != b.st.st_dev || a.st.st_ino != b.st.st_ino || a.flags != b.flags ||
         a.position != b.position)
         return false;
     const long r = syscall(SYS_kcmp, source.pid(), source.pid(), KCMP_FILE, a.fd, b.fd);
-    return r == 0 || (r < 0 && errno == ENOSYS); // without kcmp, the same offset must do
+    if (r < 0 && errno != ENOSYS) // without kcmp, the same offset must do
+        return system_error(errno, "cannot find out whether " + label(a) + " and " + label(b) +
+                                       " share their offset");
+    return r <= 0; // 1 and 2 give an order of different files
 }
 
 // The file that a path names must still be the one that is open, or the copy would get another.
@@ -104,9 +108,6 @@ Result<void> check_path(const Descriptor& d) {
         return cannot_carry(d, "is a file that is no longer at that path");
     if (d.locked)
         return cannot_carry(d, "holds a file lock, which an image cannot carry yet");
-    if (d.flags & O_ASYNC)
-        return cannot_carry(d, "sends a signal when it is ready (O_ASYNC), which an image cannot "
-                               "carry yet");
     return {};
 }
 
@@ -121,14 +122,30 @@ bool is_stateless_device(const struct stat& st) {
            number == urandom;
 }
 
+// What rexecd gave a copy for its output: every hop has a log of its own.
+bool is_log(const Descriptor& d) {
+    std::string_view name = d.path;
+    constexpr std::string_view deleted = " (deleted)";
+    if (name.size() > deleted.size() && name.substr(name.size() - deleted.size()) == deleted)
+        name.remove_suffix(deleted.size());
+    name.remove_prefix(name.rfind('/') + 1);
+    return S_ISREG(d.st.st_mode) && remote::kind_of_entry(name) == remote::EntryKind::log;
+}
+
 bool is_stream(const Descriptor& d) {
-    return d.fd <= 2 && (S_ISFIFO(d.st.st_mode) || S_ISSOCK(d.st.st_mode) ||
+    return d.fd <= 2 && (S_ISFIFO(d.st.st_mode) || S_ISSOCK(d.st.st_mode) || is_log(d) ||
                          (S_ISCHR(d.st.st_mode) && !is_stateless_device(d.st)));
+}
+
+bool is_kernel_file(const Descriptor& d) {
+    return d.path.compare(0, 6, "/proc/") == 0 || d.path.compare(0, 5, "/sys/") == 0;
 }
 
 Result<FileType> recognise(const Descriptor& d) {
     if (is_stream(d))
         return FileType::stream;
+    if (is_kernel_file(d))
+        return cannot_carry(d, "speaks of this machine, which an image cannot carry");
     if (S_ISREG(d.st.st_mode))
         return FileType::regular;
     if (S_ISDIR(d.st.st_mode))
@@ -144,26 +161,64 @@ Result<FileType> recognise(const Descriptor& d) {
     return cannot_carry(d, "is of a kind that an image cannot carry yet");
 }
 
-Result<void> add_record(Snapshot& snapshot, const std::vector<Descriptor>& group) {
-    const Descriptor& d = group.front(); // the lowest number
-    const Result<FileType> type = recognise(d);
-    if (!type)
-        return type.error();
-    if (*type != FileType::stream)
+Result<void> check(const Descriptor& d, FileType type) {
+    if (type != FileType::stream)
         if (Result<void> r = check_path(d); !r)
             return r;
+    if (d.flags & O_ASYNC)
+        return cannot_carry(d, "sends a signal when it is ready (O_ASYNC), which an image cannot "
+                               "carry yet");
+    return {};
+}
+
+void add_record(Snapshot& snapshot, FileType type, const Descriptor& d,
+                const std::vector<DescriptorSlot>& slots) {
     OpenFileRecord record{};
-    record.type = *type;
+    record.type = type;
     record.flags = d.flags & ~std::uint32_t(O_CREAT | O_EXCL | O_TRUNC);
     record.path = snapshot.strings.add(d.path);
-    record.stream = *type == FileType::stream ? std::uint32_t(d.fd) : 0;
+    record.stream = type == FileType::stream ? std::uint32_t(d.fd) : 0;
     record.position = d.position;
-    record.slots = std::uint32_t(group.size());
-    std::vector<DescriptorSlot> slots;
-    for (const Descriptor& member : group)
-        slots.push_back({member.fd, member.close_on_exec});
+    record.slots = std::uint32_t(slots.size());
     snapshot.records.add(image::Kind::open_file, record, slots.data(),
                          slots.size() * sizeof slots[0]);
+}
+
+// On a terminal all three standard streams are one open file. After the resume each is what the
+// image was started with; a further duplicate goes along with standard output, or whichever of them
+// is there.
+void add_streams(Snapshot& snapshot, const std::vector<Descriptor>& group) {
+    std::size_t streams = 0;
+    while (streams < group.size() && group[streams].fd <= 2)
+        ++streams;
+    std::size_t main = 0;
+    for (std::size_t i = 0; i < streams; ++i)
+        if (group[i].fd == 1)
+            main = i;
+    for (std::size_t i = 0; i < streams; ++i) {
+        std::vector<DescriptorSlot> slots{{group[i].fd, group[i].close_on_exec}};
+        for (std::size_t other = streams; i == main && other < group.size(); ++other)
+            slots.push_back({group[other].fd, group[other].close_on_exec});
+        add_record(snapshot, FileType::stream, group[i], slots);
+    }
+}
+
+// All descriptors of one open file, the lowest first.
+Result<void> add_group(Snapshot& snapshot, const std::vector<Descriptor>& group) {
+    const Result<FileType> type = recognise(group.front());
+    if (!type)
+        return type.error();
+    for (const Descriptor& d : group)
+        if (Result<void> r = check(d, *type); !r)
+            return r;
+    if (*type == FileType::stream) {
+        add_streams(snapshot, group);
+        return {};
+    }
+    std::vector<DescriptorSlot> slots;
+    for (const Descriptor& d : group)
+        slots.push_back({d.fd, d.close_on_exec});
+    add_record(snapshot, *type, group.front(), slots);
     return {};
 }
 
@@ -179,16 +234,21 @@ Result<void> collect_open_file(const Source& source, Snapshot& snapshot) {
         if (!d)
             return d.error();
         snapshot.descriptors.push_back(fd);
-        auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& g) {
-            return same_file(source, g.front(), *d);
-        });
-        if (group == groups.end())
-            groups.push_back({std::move(*d)});
-        else
+        std::vector<Descriptor>* group = nullptr;
+        for (std::size_t i = 0; i < groups.size() && !group; ++i) {
+            const Result<bool> same = same_file(source, groups[i].front(), *d);
+            if (!same)
+                return same.error();
+            if (*same)
+                group = &groups[i];
+        }
+        if (group)
             group->push_back(std::move(*d));
+        else
+            groups.push_back({std::move(*d)});
     }
     for (const auto& group : groups)
-        if (Result<void> r = add_record(snapshot, group); !r)
+        if (Result<void> r = add_group(snapshot, group); !r)
             return r;
     return {};
 }

@@ -28,7 +28,7 @@ void check_type(const Stub& stub, const OpenFileRecord& record, int fd, std::uin
     if (long r = arch::syscall(__NR_fstat, fd, &st); r < 0)
         fail(stub, int(-r), "cannot examine", string_at(stub, record.path));
     if ((st.st_mode & type_mask) != wanted)
-        fail(stub, 0, "what the program had open is here a file of another type:",
+        fail(stub, EOPNOTSUPP, "what the program had open is here a file of another type:",
              string_at(stub, record.path));
 }
 
@@ -81,7 +81,7 @@ int open_again(const Stub& stub, const OpenFileRecord& record) {
     case FileType::stream:
         return take_stream(stub, record);
     }
-    fail(stub, 0, "the image holds a type of file that its own stub does not know:",
+    fail(stub, EBADMSG, "the image holds a type of file that its own stub does not know:",
          string_at(stub, record.path));
 }
 
