@@ -124,14 +124,16 @@ Result<int> remote_fork(const Session& session, const char* host) {
     reap_copy(frozen->copy);
 
     // Only "resumed" is final; after anything else the claim decides.
-    if (reply.kind != remote::Reply::resumed &&
-        remote::withdraw(settings->spool, order.name) == remote::ClaimOutcome::won) {
+    if (reply.kind == remote::Reply::resumed) {
+        remote::remove_claim(settings->spool, order.name);
+    } else if (remote::withdraw(settings->spool, order.name) == remote::ClaimOutcome::lost) {
+        remote::tidy(settings->spool, order.name);
+    } else {
         remote::cancel(errand);
         narrator->failed(reply.error);
         return reply.error;
     }
     last_times = {frozen->fork_ns, frozen->write_ns, monotonic_ns() - asked, reply.first_sent};
-    remote::tidy(settings->spool, order.name);
     return RFORK_PARENT;
 }
 

@@ -45,13 +45,15 @@ void write_reason(int fd) {
         return; // a claim without words is a claim all the same
 }
 
-// An open asks the server, where stat(2) may believe an NFS client's cache.
-bool exists(const std::string& path) {
-    UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+// Whether the image still has its name. Of all questions only an exclusive create is one that no NFS
+// client answers from its cache: the target unlinks an image that it executes, so its client renames
+// it (to .nfs...), and an open by the old name, which goes by file handle here, would still succeed.
+bool exists(const std::string& image) {
+    UniqueFd fd(open(image.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd)
-        return errno != ENOENT && errno != ESTALE;
-    struct stat st;
-    return fstat(fd.get(), &st) != 0 || st.st_nlink > 0;
+        return true;
+    unlink(image.c_str());
+    return false;
 }
 
 enum class Attempt { created, copy_has_it, unclear };
@@ -104,6 +106,10 @@ ClaimOutcome withdraw(const std::string& spool, const std::string& image_name) {
     return ClaimOutcome::won;
 }
 
+void remove_claim(const std::string& spool, const std::string& image_name) {
+    unlink((spool + "/" + image_name + image::claim_suffix).c_str());
+}
+
 void tidy(const std::string& spool, const std::string& image_name) {
     const std::string image = spool + "/" + image_name;
     constexpr int patience_ms = 2'000;
@@ -111,7 +117,7 @@ void tidy(const std::string& spool, const std::string& image_name) {
     while (exists(image))
         if (!patience.wait())
             return;
-    unlink((image + image::claim_suffix).c_str());
+    remove_claim(spool, image_name);
 }
 
 } // namespace rfork::remote

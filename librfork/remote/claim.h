@@ -25,7 +25,10 @@ enum class ClaimOutcome {
 // the process or double it.
 ClaimOutcome withdraw(const std::string& spool, const std::string& image);
 
-// After a copy has won: removes the claim once the target has unlinked the image, for which it gets
+// After the answer "resumed", before which the target has unlinked the image.
+void remove_claim(const std::string& spool, const std::string& image);
+
+// After a copy has won without an answer: removes the claim once the target has unlinked the image, for which it gets
 // a moment. What is left after that is rexecd's to sweep.
 void tidy(const std::string& spool, const std::string& image);
 

@@ -1,10 +1,10 @@
 #include "kinds/open_file/record.h"
 #include "stub/stub.h"
 
-#include <asm/stat.h>
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
+#include <linux/stat.h>
 
 namespace rfork::stub {
 namespace {
@@ -23,11 +23,16 @@ int open_path(const Stub& stub, const OpenFileRecord& record) {
     return int(fd);
 }
 
+// Asks the file server for the file's state. The caller, which may still be here with the file open
+// when a copy comes back from another host, would else make an NFS client believe that it knows all:
+// an open of a file that is open already is answered from its cache.
 void check_type(const Stub& stub, const OpenFileRecord& record, int fd, std::uint32_t wanted) {
-    struct stat st;
-    if (long r = arch::syscall(__NR_fstat, fd, &st); r < 0)
+    struct statx st;
+    const long r = arch::syscall(__NR_statx, fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC,
+                                 STATX_BASIC_STATS, &st);
+    if (r < 0)
         fail(stub, int(-r), "cannot examine", string_at(stub, record.path));
-    if ((st.st_mode & type_mask) != wanted)
+    if ((st.stx_mode & type_mask) != wanted)
         fail(stub, EOPNOTSUPP, "what the program had open is here a file of another type:",
              string_at(stub, record.path));
 }
