@@ -11,6 +11,9 @@
 #include <unistd.h>
 
 namespace rfork::api {
+
+thread_local bool call_in_progress = false;
+
 namespace {
 
 thread_local Session* current = nullptr;

@@ -200,6 +200,8 @@ Result<std::uint64_t> freeze_here(const FreezeOrder& order, const capture::OwnFa
     capture::OwnPages pages(std::move(pagemap));
     snapshot.pages = &pages;
 
+    // As the program will find it.
+    call_in_progress = false;
     forget_failure();
     errno = saved_errno;
     Result<std::uint64_t> bytes = write_file(order, snapshot, directory->get());
@@ -259,6 +261,7 @@ void remove_temporary(const FreezeOrder& order) {
 
 Result<Frozen> freeze(const Session& session, const FreezeOrder& order) {
     const int saved_errno = errno;
+    const pid_t caller = getpid();
     SharedMailbox mailbox;
     if (!mailbox)
         return system_error(errno, "cannot map a page to talk to the copy");
@@ -278,6 +281,8 @@ Result<Frozen> freeze(const Session& session, const FreezeOrder& order) {
                                             : "free memory, or allow more of it to be promised");
     const std::uint64_t forked = monotonic_ns();
     mailbox->doorbell.wait(pid_t(copy));
+    if (getpid() != caller)
+        return forked_meanwhile();
     const std::uint64_t written = monotonic_ns();
     if (!mailbox->done) {
         const int status = wait_for_copy(pid_t(copy));
@@ -289,6 +294,11 @@ Result<Frozen> freeze(const Session& session, const FreezeOrder& order) {
         return Error{mailbox->error, mailbox->sentence};
     }
     return Frozen{pid_t(copy), mailbox->bytes, mailbox->key, forked - start, written - forked};
+}
+
+Error forked_meanwhile() {
+    return {ECANCELED, "a signal handler has forked this process while rfork() ran in its parent, "
+                       "where the call goes on"};
 }
 
 void reap_copy(pid_t copy) {

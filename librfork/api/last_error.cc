@@ -29,8 +29,8 @@ extern "C" RFORK_API const char* rfork_strerror_last() {
 
 // There is not even memory for a session, nor for a sentence with parts.
 extern "C" int rfork_session_failed() {
-    std::strcpy(sentence, "no address space for working memory: raise the limit on virtual "
-                          "memory (ulimit -v) or unmap something");
+    std::strcpy(sentence, "no mapping to be had for working memory: raise the limit on virtual "
+                          "memory (ulimit -v) or on mappings (sysctl vm.max_map_count)");
     errno = ENOMEM;
     return -1;
 }

@@ -17,12 +17,19 @@
 #include <cstdio>
 #include <cstring>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace rfork::api {
 namespace {
 
 rfork_phase_times last_times;
+
+class CallInProgress {
+  public:
+    CallInProgress() { call_in_progress = true; }
+    ~CallInProgress() { call_in_progress = false; }
+};
 
 // The three lines that a monitor sees of every rfork: two from here, one from the copy's stub.
 class Narrator {
@@ -78,6 +85,7 @@ class Narrator {
 };
 
 Result<int> remote_fork(const Session& session, const char* host) {
+    const pid_t caller = getpid();
     // Everything that can be wrong without touching the process comes first.
     if (!host)
         return Error{EINVAL, "the host is a null pointer: pass a name or an address"};
@@ -121,6 +129,8 @@ Result<int> remote_fork(const Session& session, const char* host) {
     errand.timeout_ms = settings->timeout_ms;
     const std::uint64_t asked = monotonic_ns();
     const remote::Reply reply = remote::ask(errand);
+    if (getpid() != caller)
+        return forked_meanwhile();
     reap_copy(frozen->copy);
 
     // Only "resumed" is final; after anything else the claim decides.
@@ -148,7 +158,11 @@ Result<int> checkpoint(const Session& session, const char* path) {
     order.name = slash == std::string::npos ? whole : whole.substr(slash + 1);
     if (order.name.empty())
         return Error{EISDIR, "'" + whole + "' names a directory: a checkpoint is a file"};
-    order.temporary = "." + remote::image_name(order.id) + ".tmp";
+    struct stat there;
+    if (lstat(path, &there) == 0 && !S_ISREG(there.st_mode))
+        return Error{EEXIST, "'" + whole + "' exists and is not a regular file, so it is not "
+                             "replaced: choose another name"};
+    order.temporary = remote::temporary_name(order.id);
     const Result<Frozen> frozen = freeze(session, order);
     if (!frozen)
         return frozen.error();
@@ -175,7 +189,11 @@ Result<void> report_line(const char* monitor, const char* message) {
 
 // On the session's stack; entry.S returns what this returns.
 extern "C" int rfork_session_run(Session* session, const char* argument, Operation operation) {
+    if (call_in_progress)
+        return fail({EBUSY, "a signal handler called rfork() while it was running: leave it to the "
+                            "program's main flow"});
     ActiveSession active(session);
+    CallInProgress in_progress;
     const int before = errno;
     const Result<int> outcome = operation == Operation::fork ? remote_fork(*session, argument)
                                                              : checkpoint(*session, argument);

@@ -32,6 +32,9 @@ struct Session {
 inline constexpr std::uint64_t session_stack_bottom = 64 * 1024;
 inline constexpr std::uint64_t session_arena_start = 1024 * 1024;
 
+// Of this thread; false again in a copy.
+extern thread_local bool call_in_progress;
+
 // What the session is for; entry.S passes it through.
 enum class Operation : int { fork = 0, checkpoint = 1 };
 

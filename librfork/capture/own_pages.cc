@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/sysinfo.h>
 
 namespace rfork::capture {
@@ -162,19 +163,17 @@ Result<std::span<const std::uint8_t>> OwnPages::bytes(Range range) {
 }
 
 Result<std::uint64_t> OwnPages::store(Range range, int fd, std::uint64_t offset) {
-    const int before = errno;
+    // By system call: no wrapper looks at the program's memory, and errno, which is part of it, stays.
     std::uint64_t done = 0;
     while (done < range.size()) {
-        const ssize_t put = pwrite(fd, reinterpret_cast<const void*>(range.start + done),
-                                   range.size() - done, off_t(offset + done));
-        if (put < 0 && errno == EINTR)
+        const long put = arch::syscall(SYS_pwrite64, fd, range.start + done, range.size() - done,
+                                       offset + done);
+        if (put == -EINTR)
             continue;
-        if (put < 0 && errno == EFAULT) {
-            errno = before; // which is part of the memory that is being stored
-            break;          // behind the end of a mapped file there is nothing, only SIGBUS
-        }
+        if (put == -EFAULT)
+            break; // behind the end of a mapped file there is nothing, only SIGBUS
         if (put < 0)
-            return system_error(errno, "cannot write the image");
+            return system_error(int(-put), "cannot write the image");
         done += std::uint64_t(put);
     }
     return done / page * page;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <linux/prctl.h>
+#include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -34,6 +35,7 @@ KernelFacts ask_kernel() {
     facts.brk = std::uint64_t(arch::syscall(SYS_brk, 0));
     facts.no_new_privileges = arch::syscall(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) > 0;
     facts.thp_disable = arch::syscall(SYS_prctl, PR_GET_THP_DISABLE, 0, 0, 0, 0) > 0;
+    facts.dumpable = arch::syscall(SYS_prctl, PR_GET_DUMPABLE, 0, 0, 0, 0) == 1;
     int subreaper = 0;
     arch::syscall(SYS_prctl, PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0);
     facts.child_subreaper = subreaper;
@@ -103,6 +105,25 @@ bool any_interval_timer() {
     return false;
 }
 
+// A filter that the process was born with belongs to where it runs (a container, a service), as its
+// namespaces do, and a copy gets that of where it comes to run. One of its own would be lost.
+bool has_own_seccomp_filter(const std::string& status) {
+    const int mode = std::atoi(field(status, "Seccomp").c_str());
+    if (mode != SECCOMP_MODE_FILTER)
+        return mode == SECCOMP_MODE_STRICT;
+    std::string parents;
+    UniqueFd file(::open(("/proc/" + field(status, "PPid") + "/status").c_str(),
+                         O_RDONLY | O_CLOEXEC));
+    char buffer[4096];
+    ssize_t got;
+    while (file && (got = ::read(file.get(), buffer, sizeof buffer)) > 0)
+        parents.append(buffer, std::size_t(got));
+    auto filters = [](const std::string& text) {
+        return std::atoi(field(text, "Seccomp_filters").c_str());
+    };
+    return filters(status) > filters(parents);
+}
+
 Error cannot_carry(const std::string& what, const std::string& remedy) {
     return {ENOTSUP, what + ", which an image cannot carry yet: " + remedy};
 }
@@ -154,8 +175,9 @@ Result<void> Self::check_capturable() const {
     const Result<std::string> status = read("status");
     if (!status)
         return status.error();
-    if (const std::string mode = field(*status, "Seccomp"); !mode.empty() && mode != "0")
-        return cannot_carry("the process has a seccomp filter", "call rfork() before installing it");
+    if (has_own_seccomp_filter(*status))
+        return cannot_carry("the process has installed a seccomp filter",
+                            "call rfork() before that");
     if (const Result<std::string> root = link("root"); !root || *root != "/")
         return cannot_carry("the process has a root directory of its own (chroot)",
                             "call rfork() outside it");

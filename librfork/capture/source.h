@@ -23,6 +23,7 @@ struct KernelFacts {
     bool no_new_privileges = false;
     bool child_subreaper = false;
     bool thp_disable = false;
+    bool dumpable = true;
 };
 
 class Source {

@@ -54,6 +54,8 @@ class Conversation {
         send();
         reply_.first_sent = realtime_ns();
         for (std::int64_t next_send = start + pause;;) {
+            if (getpid() != asker_)
+                return reply_; // a child that a signal handler has forked: not its errand
             const std::int64_t now = now_ms();
             const std::int64_t give_up = last_sign_of_life_ + errand_.timeout_ms;
             if (now >= give_up || (refused_since_ && now - refused_since_ >= refused_patience_ms)) {
@@ -148,6 +150,7 @@ class Conversation {
     }
 
     const Errand& errand_;
+    const pid_t asker_ = getpid();
     UniqueFd socket_;
     Reply reply_;
     std::int64_t last_sign_of_life_ = 0;

@@ -3,6 +3,7 @@
 
 #include <asm/stat.h>
 #include <asm/unistd.h>
+#include <elf.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 
@@ -22,26 +23,61 @@ void open_image(Stub& stub, const char* executable_name) {
     if (fd < 0)
         fail(stub, int(-fd), "cannot open the image to read its pages", executable_name);
     stub.image_fd = int(fd);
+}
+
+namespace {
+
+[[noreturn]] void damaged(const Stub& stub, const char* what) {
+    fail(stub, EBADMSG, what);
+}
+
+// The metadata's field itself counts as zero, so the hash is taken around it.
+std::uint64_t metadata_hash(const image::Header& header) {
+    image::Header copy = header;
+    copy.metadata_hash = 0;
+    XXH3_state_t state;
+    XXH3_64bits_reset(&state);
+    XXH3_64bits_update(&state, &copy, sizeof copy);
+    XXH3_64bits_update(&state, &header + 1, header.metadata_size - sizeof header);
+    return XXH3_64bits_digest(&state);
+}
+
+// The first page is not mapped; the rest of the front is the code that is running here.
+std::uint64_t front_hash(const std::uint8_t (&first_page)[image::page_size],
+                         const image::Header& header) {
+    const auto* code = reinterpret_cast<const std::uint8_t*>(header.window.base);
+    XXH3_state_t state;
+    XXH3_64bits_reset(&state);
+    XXH3_64bits_update(&state, first_page, sizeof first_page);
+    XXH3_64bits_update(&state, code, header.metadata_offset - sizeof first_page);
+    return XXH3_64bits_digest(&state);
+}
+
+} // namespace
+
+// Nothing of the metadata is believed before its hash holds, and its own size only if the kernel,
+// which went by the program header, has mapped as much.
+void check_image(Stub& stub) {
+    const image::Header& header = *stub.header;
+    std::uint8_t first_page[image::page_size];
+    const long got =
+        arch::syscall(__NR_pread64, stub.image_fd, first_page, sizeof first_page, 0);
+    if (got != long(sizeof first_page))
+        fail(stub, got < 0 ? int(-got) : EBADMSG, "cannot read the first page of the image");
+    const auto* elf = reinterpret_cast<const Elf64_Ehdr*>(first_page);
+    const auto* segments = reinterpret_cast<const Elf64_Phdr*>(elf + 1);
+    if (elf->e_phoff != sizeof *elf || segments[1].p_filesz != header.metadata_size ||
+        segments[1].p_filesz < sizeof header ||
+        metadata_hash(header) != header.metadata_hash)
+        damaged(stub, "the image is damaged: its metadata do not match their checksum");
+    if (front_hash(first_page, header) != header.front_hash)
+        damaged(stub, "the image is damaged: its stub does not match its checksum");
 
     struct stat st;
     if (long r = arch::syscall(__NR_fstat, stub.image_fd, &st); r < 0)
         fail(stub, int(-r), "cannot examine the image");
-    if (std::uint64_t(st.st_size) < stub.header->file_size)
-        fail(stub, EBADMSG, "the image is truncated: copy it again from where it was written");
-}
-
-void check_metadata(Stub& stub) {
-    const image::Header& header = *stub.header;
-    // The field itself counts as zero, so the hash is taken around it.
-    image::Header copy = header;
-    copy.metadata_hash = 0;
-    const auto* rest = reinterpret_cast<const std::uint8_t*>(&header + 1);
-    XXH3_state_t state;
-    XXH3_64bits_reset(&state);
-    XXH3_64bits_update(&state, &copy, sizeof copy);
-    XXH3_64bits_update(&state, rest, header.metadata_size - sizeof header);
-    if (XXH3_64bits_digest(&state) != header.metadata_hash)
-        fail(stub, EBADMSG, "the image is damaged: its metadata do not match their checksum");
+    if (std::uint64_t(st.st_size) < header.file_size)
+        damaged(stub, "the image is truncated: copy it again from where it was written");
 }
 
 const char* string_at(const Stub& stub, std::uint32_t offset) {

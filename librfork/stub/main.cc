@@ -142,8 +142,8 @@ stub_main(const std::uint64_t* stack, const image::Header* header) {
 
     const char* executable = read_start(stub, parse_stack(stack));
     open_image(stub, executable);
+    check_image(stub);
     settle_descriptors(stub);
-    check_metadata(stub);
     check_records(stub);
     find_kernel_mappings(stub);
     restore_kinds(stub, image::Kind::cpu, image::Kind::open_file);

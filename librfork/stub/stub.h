@@ -77,7 +77,7 @@ class Text {
 
 // image_file.cc
 void open_image(Stub&, const char* executable_name);
-void check_metadata(Stub&);
+void check_image(Stub&);
 const char* string_at(const Stub&, std::uint32_t offset);
 std::uint64_t hash(const void* data, std::size_t size);
 

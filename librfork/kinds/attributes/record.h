@@ -12,7 +12,7 @@ struct AttributesRecord {
     std::uint32_t no_new_privileges;
     std::uint32_t child_subreaper;
     std::uint32_t thp_disable;
-    std::uint32_t pad;
+    std::uint32_t not_dumpable;
 };
 static_assert(sizeof(AttributesRecord) == 48);
 

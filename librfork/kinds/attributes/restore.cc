@@ -15,6 +15,8 @@ void restore_attributes(Stub& stub, const image::RecordHeader& header) {
             fail(stub, int(-r), "cannot set no_new_privs again");
     if (record.child_subreaper)
         arch::syscall(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1);
+    if (record.not_dumpable)
+        arch::syscall(__NR_prctl, PR_SET_DUMPABLE, 0);
     if (record.thp_disable)
         arch::syscall(__NR_prctl, PR_SET_THP_DISABLE, 1, 0, 0, 0);
 }
