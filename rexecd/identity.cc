@@ -54,19 +54,16 @@ Result<Identity> identity_of(uid_t owner, bool allow_root) {
                      "the image belongs to root: rexecd runs no image of root's unless it is "
                      "started with --allow-root"};
 
+    if (is_our_own)
+        return Identity{owner, ::getegid(), {}, std::to_string(owner), true};
+
     errno = 0;
     const passwd* user = ::getpwuid(owner);
-    if (!user && !is_our_own)
+    if (!user)
         return Error{EPERM, user_text(owner) + ", who owns the image, is unknown here" +
                                 (errno ? ": " + std::string(rfork::errno_text(errno)) : "") +
                                 ": the hosts must share their user numbers"};
-    if (!user)
-        return Identity{owner, ::getegid(), {}, std::to_string(owner), "/", "/bin/sh", true};
-    Identity identity{owner,        user->pw_gid,   {},        user->pw_name,
-                      user->pw_dir, user->pw_shell, is_our_own};
-    if (!is_our_own)
-        identity.groups = groups_of(*user);
-    return identity;
+    return Identity{owner, user->pw_gid, groups_of(*user), user->pw_name, false};
 }
 
 Result<void> become(const Identity& identity) {

@@ -1,8 +1,7 @@
 // The new process, as the image's stub meets it:
 //
 //   descriptors   0 /dev/null, 1 and 2 the log, 3 the status pipe, 4 the spool, and no others
-//   environment   RFORK_CLAIM for the stub, and what a login would set; the program gets back its
-//                 own environment anyway
+//   environment   RFORK_CLAIM for the stub, and RFORK_CPU if rexecd has it
 //   session       a new one, of which it is the leader; so all that it starts, and that does not
 //                 start a session of its own, can be found by its group when it has ended
 //   directory     /, and the stub changes to the program's
@@ -27,17 +26,11 @@ using namespace rfork;
 
 enum Number { status_number = 3, spool_number = 4, image_number = 5, first_free = 6 };
 
+// For the stub alone: the program has its own environment in its memory.
 std::vector<std::string> environment_of(const Start& start) {
-    const Identity& user = start.identity;
     std::vector<std::string> environment = {
         std::string(image::claim_variable) + "=" + std::to_string(status_number) + "," +
-            std::to_string(spool_number) + "," + start.image_name,
-        "PATH=/usr/local/bin:/usr/bin:/bin",
-        "HOME=" + user.home,
-        "USER=" + user.name,
-        "LOGNAME=" + user.name,
-        "SHELL=" + user.shell,
-    };
+        std::to_string(spool_number) + "," + start.image_name};
     if (const char* cpu = ::getenv("RFORK_CPU")) // the administrator's word, rfork-image(5)
         environment.push_back(std::string("RFORK_CPU=") + cpu);
     return environment;

@@ -265,7 +265,8 @@ Result<Frozen> freeze(const Session& session, const FreezeOrder& order) {
     SharedMailbox mailbox;
     if (!mailbox)
         return system_error(errno, "cannot map a page to talk to the copy");
-    const capture::OwnFacts facts = capture::ask_own_facts(session);
+    const capture::OwnFacts facts = capture::ask_own_facts(
+        {session.registers, session.xstate(), session.uses_xsave != 0});
 
     const std::uint64_t start = monotonic_ns();
     long copy;

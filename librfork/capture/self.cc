@@ -70,13 +70,13 @@ void ask_rseq(kinds::ThreadRecord& record) {
     record.rseq_signature = signature;
 }
 
-Thread ask_thread(const api::Session& session) {
+Thread ask_thread(const SavedRegisters& saved) {
     constexpr int get_fs = 0x1003, get_gs = 0x1004;
     constexpr std::uint64_t user_cs = 0x33, user_ss = 0x2b, no_system_call = ~std::uint64_t(0);
     Thread thread;
     kinds::ThreadRecord& record = thread.record;
     record.tid = std::int32_t(arch::syscall(SYS_gettid));
-    record.registers = session.registers;
+    record.registers = saved.general;
     record.registers.cs = user_cs;
     record.registers.ss = user_ss;
     record.registers.orig_rax = no_system_call;
@@ -85,10 +85,10 @@ Thread ask_thread(const api::Session& session) {
     ask_registrations(record);
     ask_rseq(record);
 
-    record.xcr0 = arch::enabled_xstate(session.uses_xsave);
+    record.xcr0 = arch::enabled_xstate(saved.by_xsave);
     record.xstate_size = (arch::xstate_layout(record.xcr0, record.layout) + 7) / 8 * 8;
-    thread.xstate.assign(session.xstate(), session.xstate() + record.xstate_size);
-    if (!session.uses_xsave) { // FXSAVE has no header that would tell what is in use
+    thread.xstate.assign(saved.xstate, saved.xstate + record.xstate_size);
+    if (!saved.by_xsave) { // FXSAVE has no header that would tell what is in use
         const std::uint64_t x87_and_sse = 3;
         std::memcpy(thread.xstate.data() + arch::xstate_bv_offset, &x87_and_sse,
                     sizeof x87_and_sse);
@@ -130,10 +130,10 @@ Error cannot_carry(const std::string& what, const std::string& remedy) {
 
 } // namespace
 
-OwnFacts ask_own_facts(const api::Session& session) {
+OwnFacts ask_own_facts(const SavedRegisters& saved) {
     OwnFacts facts;
     facts.kernel = ask_kernel();
-    facts.thread = ask_thread(session);
+    facts.thread = ask_thread(saved);
     facts.timer_armed = any_interval_timer();
     arch::syscall(SYS_rt_sigpending, &facts.pending_signals, sizeof facts.pending_signals);
     return facts;
@@ -151,7 +151,12 @@ Result<Self> Self::open(const OwnFacts& facts) {
     UniqueFd directory(::open(("/proc/" + parent).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!directory)
         return system_error(errno, "cannot open /proc/" + parent + " of the calling process");
-    return Self(getppid(), std::move(directory), facts);
+    Self self(getppid(), std::move(directory), facts);
+    Result<std::string> of_caller = self.read("status");
+    if (!of_caller)
+        return of_caller.error();
+    self.status_ = std::move(*of_caller);
+    return self;
 }
 
 Result<void> Self::check_capturable() const {
@@ -172,10 +177,7 @@ Result<void> Self::check_capturable() const {
         return cannot_carry("signal " + std::to_string(number) + " is blocked and pending",
                             "handle it before the call");
     }
-    const Result<std::string> status = read("status");
-    if (!status)
-        return status.error();
-    if (has_own_seccomp_filter(*status))
+    if (has_own_seccomp_filter(status()))
         return cannot_carry("the process has installed a seccomp filter",
                             "call rfork() before that");
     if (const Result<std::string> root = link("root"); !root || *root != "/")
@@ -190,10 +192,7 @@ Result<void> Self::check_capturable() const {
 Result<Identity> Self::identity() const {
     Identity identity;
     identity.pid = pid_;
-    const Result<std::string> status = read("status");
-    if (!status)
-        return status.error();
-    identity.parent = std::atoi(field(*status, "PPid").c_str());
+    identity.parent = std::atoi(field(status(), "PPid").c_str());
     identity.process_group = getpgid(pid_);
     identity.session = getsid(pid_);
     identity.uid = getuid();

@@ -5,13 +5,19 @@
 // Then in a copy of the caller made for the purpose: everything else, while the caller waits.
 #pragma once
 
-#include "api/session.h"
 #include "base/unique_fd.h"
 #include "capture/source.h"
 
 #include <sys/types.h>
 
 namespace rfork::capture {
+
+// The calling thread's registers as they were saved at the entry of the call.
+struct SavedRegisters {
+    const arch::Registers& general;
+    const std::uint8_t* xstate; // an XSAVE area, or what FXSAVE writes
+    bool by_xsave;
+};
 
 // Asked in the caller.
 struct OwnFacts {
@@ -20,7 +26,7 @@ struct OwnFacts {
     std::uint64_t pending_signals = 0;
     bool timer_armed = false;
 };
-OwnFacts ask_own_facts(const api::Session& session);
+OwnFacts ask_own_facts(const SavedRegisters& saved);
 
 // Seen from the copy: the caller is the copy's parent, which stands still and waits.
 class Self : public Source {
@@ -29,6 +35,7 @@ class Self : public Source {
 
     int pid() const override { return pid_; }
     int directory() const override { return directory_.get(); }
+    const std::string& status() const override { return status_; }
     const KernelFacts& facts() const override { return facts_->kernel; }
     const std::vector<Thread>& threads() const override { return threads_; }
 
@@ -44,6 +51,7 @@ class Self : public Source {
 
     pid_t pid_;
     UniqueFd directory_;
+    std::string status_;
     const OwnFacts* facts_;
     std::vector<Thread> threads_;
 };

@@ -31,6 +31,7 @@ class Source {
     // The process as /proc shows it: its pid there, and its directory.
     virtual int pid() const = 0;
     virtual int directory() const = 0;
+    virtual const std::string& status() const = 0; // /proc/PID/status
     virtual const KernelFacts& facts() const = 0;
     virtual const std::vector<Thread>& threads() const = 0;
 

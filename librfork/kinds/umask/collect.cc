@@ -6,11 +6,8 @@
 namespace rfork::kinds {
 
 Result<void> collect_umask(const capture::Source& source, capture::Snapshot& snapshot) {
-    const Result<std::string> status = source.read("status");
-    if (!status)
-        return status.error();
     UmaskRecord record{};
-    record.mask = std::uint32_t(std::strtoul(capture::field(*status, "Umask").c_str(), nullptr, 8));
+    record.mask = std::uint32_t(std::strtoul(capture::field(source.status(), "Umask").c_str(), nullptr, 8));
     snapshot.records.add(image::Kind::umask, record);
     return {};
 }
