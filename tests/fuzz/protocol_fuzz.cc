@@ -56,6 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 #ifndef RFORK_LIBFUZZER
 
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <random>
@@ -63,6 +64,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 namespace {
 
 constexpr int mutations = 200'000;
+
+// FUZZ_SEED and FUZZ_TIMES in the environment: other mutations, and more of them.
+unsigned from_environment(const char* name, unsigned otherwise) {
+    const char* text = std::getenv(name);
+    return text ? static_cast<unsigned>(std::strtoul(text, nullptr, 10)) : otherwise;
+}
 
 std::vector<Datagram> seeds() {
     std::vector<Datagram> all;
@@ -95,14 +102,14 @@ int main(int argc, char** argv) {
     }
     if (argc > 1)
         return 0;
-    std::mt19937 random(1);
+    std::mt19937 random(from_environment("FUZZ_SEED", 1));
+    const int count = mutations * static_cast<int>(from_environment("FUZZ_TIMES", 1));
     const std::vector<Datagram> valid = seeds();
     int accepted = 0;
-    for (int i = 0; i < mutations; ++i)
+    for (int i = 0; i < count; ++i)
         accepted += try_datagram(test::with_right_mac(
             mutated(valid[random() % valid.size()], random), test::some_key()));
-    std::printf("%d of %d mutated datagrams were accepted under a right MAC\n", accepted,
-                mutations);
+    std::printf("%d of %d mutated datagrams were accepted under a right MAC\n", accepted, count);
     return accepted > 0 ? 0 : 1;
 }
 

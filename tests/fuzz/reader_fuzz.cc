@@ -82,11 +82,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 #ifndef RFORK_LIBFUZZER
 
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <random>
 
 namespace {
+
+// FUZZ_SEED and FUZZ_TIMES in the environment: other mutations, and more of them.
+unsigned from_environment(const char* name, unsigned otherwise) {
+    const char* text = std::getenv(name);
+    return text ? static_cast<unsigned>(std::strtoul(text, nullptr, 10)) : otherwise;
+}
 
 void run(const Bytes& bytes) {
     LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
@@ -120,7 +127,7 @@ void run_mutations(unsigned count) {
                                              ~std::uint64_t{0}};
     const Bytes valid = test::SyntheticImage().bytes();
     const std::size_t metadata_end = test::metadata_offset + test::SyntheticImage::metadata_bytes;
-    std::mt19937 random(1989);
+    std::mt19937 random(from_environment("FUZZ_SEED", 1989));
     auto below = [&random](std::size_t n) { return random() % n; };
 
     for (unsigned i = 0; i < count; ++i) {
@@ -149,7 +156,7 @@ int main(int argc, char** argv) {
     }
     if (argc == 1) {
         run(test::SyntheticImage().bytes());
-        run_mutations(20000);
+        run_mutations(20000 * from_environment("FUZZ_TIMES", 1));
     }
     std::printf("EXIT-SUCCESS (%zu)\n", characters_seen);
     return 0;
