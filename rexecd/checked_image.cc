@@ -1,6 +1,7 @@
 #include "rexecd/checked_image.h"
 
 #include "image/reader.h"
+#include "remote/spool.h"
 #include "rexecd/claims.h"
 #include "rexecd/spool_access.h"
 
@@ -29,6 +30,9 @@ Result<void> check_front(const Job& job, int image) {
     if (!(header->flags & image::flag_travels))
         return Error{EPERM, job.image_name +
                                 " is a checkpoint, which rexecd does not run: start it by hand"};
+    // A claim goes by the name: under a second one the image would run a second time.
+    if (job.image_name != remote::image_name(header->id))
+        return Error{EPERM, job.image_name + " is an image under another name than its own"};
     return {};
 }
 

@@ -2,7 +2,9 @@
 
 #include <cerrno>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace rexecd {
@@ -41,6 +43,17 @@ Result<void> verify(const Identity& identity) {
     return {};
 }
 
+// The kernel takes all other capabilities from whoever ceases to be root.
+bool drop_inheritable_capabilities() {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
+    if (::syscall(SYS_capget, &header, sets) != 0)
+        return false;
+    for (__user_cap_data_struct& set : sets)
+        set.inheritable = 0;
+    return ::syscall(SYS_capset, &header, sets) == 0;
+}
+
 } // namespace
 
 Result<Identity> identity_of(uid_t owner, bool allow_root) {
@@ -71,7 +84,8 @@ Result<void> become(const Identity& identity) {
         return {};
     if (::setgroups(identity.groups.size(), identity.groups.data()) != 0 ||
         ::setresgid(identity.gid, identity.gid, identity.gid) != 0 ||
-        ::setresuid(identity.uid, identity.uid, identity.uid) != 0)
+        ::setresuid(identity.uid, identity.uid, identity.uid) != 0 ||
+        !drop_inheritable_capabilities())
         return rfork::system_error(errno, "cannot become " + identity.name);
     return verify(identity);
 }

@@ -14,7 +14,7 @@ struct Identity {
     uid_t uid = 0;
     gid_t gid = 0;
     std::vector<gid_t> groups;
-    std::string name; // for sentences
+    std::string name;        // for sentences
     bool is_our_own = false; // the user rexecd runs as, whose rights are left as they are
 };
 

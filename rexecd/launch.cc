@@ -28,9 +28,9 @@ enum Number { status_number = 3, spool_number = 4, image_number = 5, first_free 
 
 // For the stub alone: the program has its own environment in its memory.
 std::vector<std::string> environment_of(const Start& start) {
-    std::vector<std::string> environment = {
-        std::string(image::claim_variable) + "=" + std::to_string(status_number) + "," +
-        std::to_string(spool_number) + "," + start.image_name};
+    std::vector<std::string> environment = {std::string(image::claim_variable) + "=" +
+                                            std::to_string(status_number) + "," +
+                                            std::to_string(spool_number) + "," + start.image_name};
     if (const char* cpu = ::getenv("RFORK_CPU")) // the administrator's word, rfork-image(5)
         environment.push_back(std::string("RFORK_CPU=") + cpu);
     return environment;

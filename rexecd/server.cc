@@ -47,7 +47,7 @@ Answer refuse_clock(const Message& message) {
 Server::Server(boost::asio::io_context& io, const Settings& settings, const remote::Key& key,
                DatagramSocket socket)
     : settings_(settings), key_(key), socket_(std::move(socket)), readable_(io, socket_.fd()),
-      retry_(io), requests_(now()),
+      requests_(now()),
       runners_(io, [this](const image::Id& request,
                           std::optional<Outcome> outcome) { runner_done(request, outcome); }),
       housekeeping_(io, settings.spool, settings.stale_seconds) {}
@@ -68,8 +68,8 @@ void Server::await_datagrams() {
                          [this](boost::system::error_code error) {
                              if (error == boost::asio::error::operation_aborted)
                                  return;
+                             await_datagrams(); // first: the other may throw, for want of memory
                              receive_waiting();
-                             await_datagrams();
                          });
 }
 

@@ -12,7 +12,6 @@
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -48,7 +47,6 @@ class Server {
     rfork::remote::Key key_;
     DatagramSocket socket_;
     boost::asio::posix::stream_descriptor readable_; // the same descriptor, for the event loop
-    boost::asio::steady_timer retry_;
     std::array<std::uint8_t, rfork::remote::max_datagram> buffer_;
 
     Requests requests_;

@@ -7,8 +7,8 @@
 //   a temporary file          its writer has died
 //   an image without claim    nobody asked for it, or nobody could run it
 //   an image given up         its caller has died before he could unlink it
-//   an image claimed here     its copy runs here or has, and a runner died before it could unlink
-//   it a claim without image     its caller has died
+//   an image claimed here     its copy runs here or has; a runner died before it could unlink it
+//   a claim without image     its caller has died
 //
 // An image that another host has claimed stays: over NFS its pages may still be wanted there. Logs
 // stay as well, as what they hold belongs to their user; but a log in which nothing was written

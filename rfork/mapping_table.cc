@@ -64,7 +64,8 @@ std::string flag_words(std::uint32_t flags) {
                  {image::mapping_dontdump, " dontdump"},
                  {image::mapping_noreserve, " noreserve"},
                  {image::mapping_mergeable, " mergeable"},
-                 {image::mapping_writable_file, " writable-file"}};
+                 {image::mapping_writable_file, " writable-file"},
+                 {image::mapping_accounted, " accounted"}};
     std::string words;
     for (const auto& name : names) {
         if (flags & name.bit)

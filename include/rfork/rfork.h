@@ -47,19 +47,22 @@ enum {
  * errno: EINVAL        `host` is malformed, or a setting in the environment is
  *        ENOENT        no spool or key is configured, or a file is missing on one of the hosts
  *        EHOSTUNREACH  `host` cannot be resolved
- *        ETIMEDOUT     no sign of life from `host` for $RFORK_TIMEOUT_MS (milliseconds; 15000 if unset)
+ *        ETIMEDOUT     no sign of life from `host` for $RFORK_TIMEOUT_MS (milliseconds; if unset,
+ *                      15000)
  *        ECONNREFUSED  no rexecd listens there
- *        ENOTSUP       the process holds something that an image cannot carry; the sentence names it
- *        EOPNOTSUPP    the target cannot run it: its CPU lacks a feature, its kernel is another one
- *        EACCES, EPERM the key or spool may not be used, or the target refused the request
- *        EBADMSG       the image was damaged on the way
- *        ECANCELED     the request was withdrawn on the target
- *        ENOSPC, ENOMEM, EAGAIN, EIO and others as from write(2), clone(2) and mmap(2)
+ *        ENOTSUP       the process holds something that an image cannot carry; the sentence names
+ * it (EOPNOTSUPP, the same number on Linux: the target cannot run it, since its CPU lacks a feature
+ * or its kernel is another one) EACCES, EPERM the key or spool may not be used, or the target
+ * refused the request EBADMSG       the image was damaged on the way ECANCELED     the request was
+ * withdrawn on the target, or this is a child that a signal handler forked while the call ran in
+ * its parent EBUSY         a signal handler called while a call was running ENOSPC, ENOMEM, EAGAIN,
+ * EIO and others as from write(2), clone(2) and mmap(2)
  *
  * Environment: RFORK_SPOOL, RFORK_KEY_FILE, RFORK_MONITOR, RFORK_TIMEOUT_MS; see rfork(3).
  * Thread safety: refused with ENOTSUP when the process has more than one thread.
  * Signal safety: may be called from a signal handler unless that interrupted malloc, the dynamic
- * linker or another call of this library; signals are delivered as usual while the caller waits, and never make it return EINTR.
+ * linker or another call of this library; signals are delivered as usual while the caller waits,
+ * and never make it return EINTR.
  * Source: J. M. Smith and J. Ioannidis, "Implementing remote fork() with checkpoint/restart", 1989.
  */
 RFORK_API int rfork(const char *host);
@@ -69,7 +72,8 @@ RFORK_API int rfork(const char *host);
  *
  * Writes the image under a temporary name beside `path` and renames it into place, replacing what
  * was there. Returns RFORK_PARENT (1) in the caller once `path` is complete, RFORK_CHILD (0) in
- * every process started from it, or -1 with errno set, as for rfork().
+ * every process started from it, or -1 with errno set, as for rfork(); EEXIST if `path` is there
+ * and no regular file.
  */
 RFORK_API int rfork_checkpoint(const char *path);
 
@@ -104,7 +108,8 @@ RFORK_API const char *rfork_strerror_last(void);
  * move_to - go on on another machine, and nowhere else
  *
  * An expression: RFORK_CHILD (0) on `host`; on failure -1 and the program goes on here. The caller
- * left behind ends with exit(0), so what stdio had buffered is written by both: flush before moving.
+ * left behind ends with exit(0), so what stdio had buffered is written by both: flush before
+ * moving.
  */
 #define move_to(host) rfork_move_to_(rfork(host))
 

@@ -51,8 +51,8 @@ void Doorbell::wait(pid_t copy) {
         }
         if (now == 0 && has_ended(copy))
             return;
-        arch::syscall(SYS_futex, &word_, FUTEX_WAIT, now, now == 0 ? &until_held : nullptr,
-                      nullptr, 0);
+        arch::syscall(SYS_futex, &word_, FUTEX_WAIT, now, now == 0 ? &until_held : nullptr, nullptr,
+                      0);
     }
 }
 

@@ -1,11 +1,11 @@
 // How the copy tells the waiting caller that it is done, or the kernel that it is dead.
 //
 // Waiting for the copy's end would mean waiting for the kernel to tear down a whole address space.
-// So the copy wakes the caller through a futex in the page they share; and because it may die first,
-// it enters that futex in its robust list, as if it were a mutex it holds: then the kernel wakes the
-// caller for it (get_robust_list(2), Documentation/locking/robust-futex-ABI). No descriptor is
-// needed, and no signal. Only for the instant before it has entered anything is it looked after by
-// time.
+// So the copy wakes the caller through a futex in the page they share; and because it may die
+// first, it enters that futex in its robust list, as if it were a mutex it holds: then the kernel
+// wakes the caller for it (get_robust_list(2), Documentation/locking/robust-futex-ABI). No
+// descriptor is needed, and no signal. Only for the instant before it has entered anything is it
+// looked after by time.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,8 @@
 // The copy is made by a raw clone(2): no atfork handlers, no locks of libc, and no SIGCHLD, so that
 // neither the caller's handler nor its wait(-1) ever sees it. It has its own descriptor table: what
 // the library opens and closes there cannot drop a file lock of the caller, and the caller's pipe
-// ends and sockets are closed in it before the long work begins, so that no peer waits for the copy.
+// ends and sockets are closed in it before the long work begins, so that no peer waits for the
+// copy.
 //
 // What it has to say, it writes into a page shared with the caller.
 #include "api/freeze.h"
@@ -91,8 +92,9 @@ Result<UniqueFd> open_directory(const FreezeOrder& order) {
                                           : "choose one that exists and that you may read");
     struct statvfs fs;
     if (order.travels && fstatvfs(fd.get(), &fs) == 0 && (fs.f_flag & ST_NOEXEC))
-        return Error{EACCES, what + order.directory + "' is on a file system mounted noexec, and "
-                                  "images are executables: mount it with exec"};
+        return Error{EACCES, what + order.directory +
+                                 "' is on a file system mounted noexec, and "
+                                 "images are executables: mount it with exec"};
     return fd;
 }
 
@@ -101,9 +103,9 @@ Result<UniqueFd> create_image(int directory, const FreezeOrder& order) {
                        O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0700));
     if (!fd)
         return system_error(errno, "cannot create an image in '" + order.directory + "'",
-                            errno == EROFS ? "the directory must be writable" :
-                            errno == EACCES ? "you must be allowed to write there"
-                                            : "see that the file system is in order");
+                            errno == EROFS    ? "the directory must be writable"
+                            : errno == EACCES ? "you must be allowed to write there"
+                                              : "see that the file system is in order");
     if (fchmod(fd.get(), 0700) != 0) // whatever the umask is
         return system_error(errno, "cannot set the mode of the image");
     return fd;
@@ -122,7 +124,9 @@ Result<void> collect(const capture::Self& self, capture::Snapshot& snapshot) {
     return {};
 }
 
-// The caller's descriptors have been recorded; the copy needs none of them.
+// The caller's descriptors have been recorded; the copy needs none of them. On NFS this is also when
+// what the caller has written goes to the server: each close does it, of a duplicate too, and it has
+// to be there before a copy opens the file elsewhere.
 void close_all_but(int keep) {
     if (keep > 0)
         syscall(SYS_close_range, 0, keep - 1, 0);
@@ -167,7 +171,7 @@ Result<std::uint64_t> write_file(const FreezeOrder& order, const capture::Snapsh
 
 // The whole life of the copy.
 Result<std::uint64_t> freeze_here(const FreezeOrder& order, const capture::OwnFacts& facts,
-                                  std::span<const Range> own, remote::Key& key, int saved_errno) {
+                                  std::span<const Range> own, remote::Key& key, int caller_errno) {
     Result<capture::Self> self = capture::Self::open(facts);
     if (!self)
         return self.error();
@@ -203,7 +207,7 @@ Result<std::uint64_t> freeze_here(const FreezeOrder& order, const capture::OwnFa
     // As the program will find it.
     call_in_progress = false;
     forget_failure();
-    errno = saved_errno;
+    errno = caller_errno;
     Result<std::uint64_t> bytes = write_file(order, snapshot, directory->get());
     if (!bytes)
         unlinkat(directory->get(), order.temporary.c_str(), 0);
@@ -211,13 +215,12 @@ Result<std::uint64_t> freeze_here(const FreezeOrder& order, const capture::OwnFa
 }
 
 [[noreturn]] void live_as_copy(const FreezeOrder& order, const capture::OwnFacts& facts,
-                               const Session& session, const SharedMailbox& mailbox,
-                               int saved_errno) {
+                               const Session& session, const SharedMailbox& mailbox) {
     mailbox->doorbell.hold();
     prctl(PR_SET_PDEATHSIG, SIGKILL); // without the caller nobody wants the image
     const Range own[] = {{session.start(), session.start() + session.size}, mailbox.range()};
     const Result<std::uint64_t> bytes =
-        freeze_here(order, facts, own, mailbox->key, saved_errno);
+        freeze_here(order, facts, own, mailbox->key, int(session.caller_errno));
     if (bytes) {
         mailbox->bytes = *bytes;
     } else {
@@ -260,13 +263,12 @@ void remove_temporary(const FreezeOrder& order) {
 } // namespace
 
 Result<Frozen> freeze(const Session& session, const FreezeOrder& order) {
-    const int saved_errno = errno;
     const pid_t caller = getpid();
     SharedMailbox mailbox;
     if (!mailbox)
         return system_error(errno, "cannot map a page to talk to the copy");
-    const capture::OwnFacts facts = capture::ask_own_facts(
-        {session.registers, session.xstate(), session.uses_xsave != 0});
+    const capture::OwnFacts facts =
+        capture::ask_own_facts({session.registers, session.xstate(), session.uses_xsave != 0});
 
     const std::uint64_t start = monotonic_ns();
     long copy;
@@ -274,7 +276,7 @@ Result<Frozen> freeze(const Session& session, const FreezeOrder& order) {
         BlockedSignals blocked;
         copy = arch::syscall(SYS_clone, 0, 0, 0, 0, 0);
         if (copy == 0)
-            live_as_copy(order, facts, session, mailbox, saved_errno);
+            live_as_copy(order, facts, session, mailbox);
     }
     if (copy < 0)
         return system_error(int(-copy), "cannot make a copy of the process",

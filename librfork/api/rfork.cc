@@ -134,15 +134,13 @@ Result<int> remote_fork(const Session& session, const char* host) {
     reap_copy(frozen->copy);
 
     // Only "resumed" is final; after anything else the claim decides.
-    if (reply.kind == remote::Reply::resumed) {
-        remote::remove_claim(settings->spool, order.name);
-    } else if (remote::withdraw(settings->spool, order.name) == remote::ClaimOutcome::lost) {
-        remote::tidy(settings->spool, order.name);
-    } else {
+    if (reply.kind != remote::Reply::resumed &&
+        remote::withdraw(settings->spool, order.name) == remote::ClaimOutcome::won) {
         remote::cancel(errand);
         narrator->failed(reply.error);
         return reply.error;
     }
+    remote::tidy(settings->spool, order.name);
     last_times = {frozen->fork_ns, frozen->write_ns, monotonic_ns() - asked, reply.first_sent};
     return RFORK_PARENT;
 }
@@ -160,8 +158,9 @@ Result<int> checkpoint(const Session& session, const char* path) {
         return Error{EISDIR, "'" + whole + "' names a directory: a checkpoint is a file"};
     struct stat there;
     if (lstat(path, &there) == 0 && !S_ISREG(there.st_mode))
-        return Error{EEXIST, "'" + whole + "' exists and is not a regular file, so it is not "
-                             "replaced: choose another name"};
+        return Error{EEXIST, "'" + whole +
+                                 "' exists and is not a regular file, so it is not "
+                                 "replaced: choose another name"};
     order.temporary = remote::temporary_name(order.id);
     const Result<Frozen> frozen = freeze(session, order);
     if (!frozen)
@@ -189,17 +188,17 @@ Result<void> report_line(const char* monitor, const char* message) {
 
 // On the session's stack; entry.S returns what this returns.
 extern "C" int rfork_session_run(Session* session, const char* argument, Operation operation) {
+    session->caller_errno = errno;
     if (call_in_progress)
         return fail({EBUSY, "a signal handler called rfork() while it was running: leave it to the "
                             "program's main flow"});
     ActiveSession active(session);
     CallInProgress in_progress;
-    const int before = errno;
     const Result<int> outcome = operation == Operation::fork ? remote_fork(*session, argument)
                                                              : checkpoint(*session, argument);
     if (!outcome)
         return fail(outcome.error());
-    errno = before;
+    errno = session->caller_errno;
     return *outcome;
 }
 

@@ -11,7 +11,8 @@ namespace rfork::api {
 static_assert(offsetof(Session, registers) == SESSION_REGISTERS);
 static_assert(offsetof(Session, stack_top) == SESSION_STACK_TOP);
 static_assert(offsetof(Session, uses_xsave) == SESSION_USES_XSAVE);
-static_assert(offsetof(arch::Registers, rip) == REG_RIP && offsetof(arch::Registers, rsp) == REG_RSP &&
+static_assert(offsetof(arch::Registers, rip) == REG_RIP &&
+              offsetof(arch::Registers, rsp) == REG_RSP &&
               offsetof(arch::Registers, eflags) == REG_EFLAGS);
 static_assert(SESSION_XSTATE + arch::xstate_limit <= session_stack_bottom);
 

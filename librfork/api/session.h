@@ -18,15 +18,18 @@
 namespace rfork::api {
 
 struct Session {
-    arch::Registers registers;  // at the entry, filled in by entry.S
-    std::uint64_t stack_top;    // for entry.S
-    std::uint64_t uses_xsave;   // for entry.S: XSAVE, or FXSAVE
-    std::uint64_t size;         // of the whole mapping
-    std::uint64_t arena_used;   // offset of the first free byte
-    Session* outer;             // the session that was active before, for a call from a handler
+    arch::Registers registers; // at the entry, filled in by entry.S
+    std::uint64_t stack_top;   // for entry.S
+    std::uint64_t uses_xsave;  // for entry.S: XSAVE, or FXSAVE
+    std::uint64_t size;        // of the whole mapping
+    std::uint64_t arena_used;  // offset of the first free byte
+    std::int64_t caller_errno; // as it was at the entry
+    Session* outer;            // the session that was active before, for a call from a handler
 
     std::uint64_t start() const { return reinterpret_cast<std::uint64_t>(this); }
-    const std::uint8_t* xstate() const { return reinterpret_cast<const std::uint8_t*>(this) + 4096; }
+    const std::uint8_t* xstate() const {
+        return reinterpret_cast<const std::uint8_t*>(this) + 4096;
+    }
 };
 
 inline constexpr std::uint64_t session_stack_bottom = 64 * 1024;

@@ -8,9 +8,9 @@
 namespace rfork::api {
 
 struct Settings {
-    std::string spool;    // RFORK_SPOOL
-    std::string key_file; // RFORK_KEY_FILE
-    std::string monitor;  // RFORK_MONITOR; empty: silent
+    std::string spool;      // RFORK_SPOOL
+    std::string key_file;   // RFORK_KEY_FILE
+    std::string monitor;    // RFORK_MONITOR; empty: silent
     int timeout_ms = 15000; // RFORK_TIMEOUT_MS
 };
 

@@ -7,8 +7,8 @@
  * into a sentence.
  *
  * libsodium's MAC needs four helpers, and the files they are in would bring in all of its start-up
- * code, its random generators and a stream cipher. The MAC functions reach sodium_misuse() only with
- * lengths that no caller of ours can pass; they compare 32 bytes, for which libsodium has a
+ * code, its random generators and a stream cipher. The MAC functions reach sodium_misuse() only
+ * with lengths that no caller of ours can pass; they compare 32 bytes, for which libsodium has a
  * constant-time function in a file of its own; and librfork makes no keys.
  */
 #include <sodium/crypto_verify_32.h>
@@ -18,9 +18,9 @@
 void __libelf_seterrno(int value);
 int elf_errno(void);
 void sodium_misuse(void);
-void sodium_memzero(void *data, size_t size);
-int sodium_memcmp(const void *a, const void *b, size_t size);
-void randombytes_buf(void *data, size_t size);
+void sodium_memzero(void* data, size_t size);
+int sodium_memcmp(const void* a, const void* b, size_t size);
+void randombytes_buf(void* data, size_t size);
 
 static int last_elf_error;
 
@@ -38,17 +38,17 @@ void sodium_misuse(void) {
     abort();
 }
 
-void sodium_memzero(void *data, size_t size) {
+void sodium_memzero(void* data, size_t size) {
     explicit_bzero(data, size);
 }
 
-int sodium_memcmp(const void *a, const void *b, size_t size) {
+int sodium_memcmp(const void* a, const void* b, size_t size) {
     if (size != crypto_verify_32_BYTES)
         sodium_misuse();
     return crypto_verify_32(a, b);
 }
 
-void randombytes_buf(void *data, size_t size) {
+void randombytes_buf(void* data, size_t size) {
     (void)data;
     (void)size;
     abort();

@@ -30,8 +30,8 @@ inline Error system_error(int code, std::string_view what) {
 
 // "what: why: what to do" for a failed system call whose remedy we know.
 inline Error system_error(int code, std::string_view what, std::string_view remedy) {
-    return {code, std::string(what) + ": " + std::string(errno_text(code)) + ": " +
-                      std::string(remedy)};
+    return {code,
+            std::string(what) + ": " + std::string(errno_text(code)) + ": " + std::string(remedy)};
 }
 
 template <class T>

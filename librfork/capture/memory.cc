@@ -4,8 +4,9 @@
 //   private, of a file                                its content, pages as they are in memory
 //   shared, "/dev/zero (deleted)"                     shared anonymous
 //   shared, of a named regular file                   the file by path; a mapping that can never be
-//                                                     written is carried like a private one, so that
-//                                                     the image needs no file of the other host
+//                                                     written is carried like a private one, so
+//                                                     that the image needs no file of the other
+//                                                     host
 //   [vdso], [vvar...]                                 the target kernel's own
 //
 // Everything else is refused by name. A mapping librfork made for its own work is left out; the
@@ -40,8 +41,8 @@ Error cannot_carry(const MemoryMapEntry& e, std::string_view what, std::string_v
     std::string sentence = "the memory at " + std::string(range);
     if (!e.name.empty())
         sentence += " (" + e.name + ")";
-    sentence += " is " + std::string(what) + ", which an image cannot carry yet: " +
-                std::string(remedy);
+    sentence +=
+        " is " + std::string(what) + ", which an image cannot carry yet: " + std::string(remedy);
     return {ENOTSUP, sentence};
 }
 
@@ -101,14 +102,11 @@ Result<MappingKind> classify(const MemoryMapEntry& e) {
 std::uint32_t mapping_flags(const MemoryMapEntry& e, MappingKind kind) {
     static constexpr struct {
         std::uint32_t vm, flag;
-    } table[] = {{vm_growsdown, image::mapping_growsdown},
-                 {vm_hugepage, image::mapping_hugepage},
-                 {vm_nohugepage, image::mapping_nohugepage},
-                 {vm_wipeonfork, image::mapping_wipeonfork},
-                 {vm_dontdump, image::mapping_dontdump},
-                 {vm_noreserve, image::mapping_noreserve},
-                 {vm_mergeable, image::mapping_mergeable},
-                 {vm_accounted, image::mapping_accounted}};
+    } table[] = {
+        {vm_growsdown, image::mapping_growsdown},   {vm_hugepage, image::mapping_hugepage},
+        {vm_nohugepage, image::mapping_nohugepage}, {vm_wipeonfork, image::mapping_wipeonfork},
+        {vm_dontdump, image::mapping_dontdump},     {vm_noreserve, image::mapping_noreserve},
+        {vm_mergeable, image::mapping_mergeable},   {vm_accounted, image::mapping_accounted}};
     std::uint32_t flags = 0;
     for (const auto& entry : table)
         if (e.flags & entry.vm)
@@ -158,8 +156,8 @@ Result<void> check_aliases(const std::vector<MemoryMapEntry>& entries) {
 
 } // namespace
 
-Result<void> classify_memory(const std::vector<MemoryMapEntry>& entries,
-                             std::span<const Range> own, Snapshot& snapshot) {
+Result<void> classify_memory(const std::vector<MemoryMapEntry>& entries, std::span<const Range> own,
+                             Snapshot& snapshot) {
     if (Result<void> r = check_aliases(entries); !r)
         return r;
     for (const MemoryMapEntry& e : entries) {

@@ -6,8 +6,9 @@
 
 namespace rfork::capture {
 
-// Fills in snapshot.mappings from `entries`, leaving out `own`, ranges of librfork's working memory.
-Result<void> classify_memory(const std::vector<MemoryMapEntry>& entries,
-                             std::span<const Range> own, Snapshot& snapshot);
+// Fills in snapshot.mappings from `entries`, leaving out `own`, ranges of librfork's working
+// memory.
+Result<void> classify_memory(const std::vector<MemoryMapEntry>& entries, std::span<const Range> own,
+                             Snapshot& snapshot);
 
 } // namespace rfork::capture

@@ -6,8 +6,8 @@
 //
 // Shared anonymous memory: fork(2) does not copy its page tables, so a copy of the process has
 // nothing to show there. mincore(2) tells what the object itself has in memory, but nothing of what
-// is swapped out; read in where it has holes, it would fill them. So where swap is in use, all pages
-// count.
+// is swapped out; read in where it has holes, it would fill them. So where swap is in use, all
+// pages count.
 #include "capture/own_pages.h"
 
 #include <cerrno>
@@ -33,7 +33,7 @@ struct ScanArgument {
 constexpr unsigned long pagemap_scan = _IOWR('f', 16, ScanArgument);
 constexpr std::uint64_t page_is_present = 1 << 3, page_is_swapped = 1 << 4,
                         page_is_pfnzero = 1 << 5, page_is_guard = 1 << 8; // guard: Linux 6.15
-constexpr std::uint64_t table_guard = std::uint64_t(1) << 58; // in /proc/PID/pagemap
+constexpr std::uint64_t table_guard = std::uint64_t(1) << 58;             // in /proc/PID/pagemap
 
 void add(std::vector<Range>& pages, Range range) {
     if (!pages.empty() && pages.back().end == range.start)
@@ -45,9 +45,10 @@ void add(std::vector<Range>& pages, Range range) {
 Error guarded(std::uint64_t address) {
     char text[24];
     std::snprintf(text, sizeof text, "%lx", static_cast<unsigned long>(address));
-    return {ENOTSUP, "the memory at " + std::string(text) +
-                         " is a guard region (MADV_GUARD_INSTALL), which an image cannot carry yet: "
-                         "remove it first (MADV_GUARD_REMOVE)"};
+    return {ENOTSUP,
+            "the memory at " + std::string(text) +
+                " is a guard region (MADV_GUARD_INSTALL), which an image cannot carry yet: "
+                "remove it first (MADV_GUARD_REMOVE)"};
 }
 
 bool swap_in_use() {
@@ -69,6 +70,10 @@ Result<void> OwnPages::find_pages(const image::Mapping& mapping, std::vector<Ran
             return r;
         break;
     case image::MappingKind::file_content:
+        if (Result<void> r = check_guards(range); !r)
+            return r;
+        pages.push_back(range);
+        break;
     case image::MappingKind::vdso:
         pages.push_back(range);
         break;
@@ -79,6 +84,28 @@ Result<void> OwnPages::find_pages(const image::Mapping& mapping, std::vector<Ran
     if (!(mapping.prot & PROT_READ) && !pages.empty())
         if (mprotect(reinterpret_cast<void*>(mapping.start), range.size(), PROT_READ) != 0)
             return system_error(errno, "cannot make memory of the process readable");
+    return {};
+}
+
+// In anonymous memory find_touched() comes across them. Kernels that know no PAGE_IS_GUARD know no
+// guard regions in file mappings either.
+Result<void> OwnPages::check_guards(Range range) {
+    ScannedRegion region{};
+    ScanArgument argument{};
+    argument.size = sizeof argument;
+    argument.start = range.start;
+    argument.end = range.end;
+    argument.vec = reinterpret_cast<std::uint64_t>(&region);
+    argument.vec_len = 1;
+    argument.category_mask = page_is_guard;
+    argument.return_mask = page_is_guard;
+    if (scan_ != Scan::with_guards)
+        return {};
+    const int count = ioctl(pagemap_.get(), pagemap_scan, &argument);
+    if (count < 0)
+        scan_ = Scan::plain;
+    if (count > 0)
+        return guarded(region.start);
     return {};
 }
 
@@ -94,7 +121,8 @@ Result<void> OwnPages::find_touched(Range range, std::vector<Range>& pages) {
     argument.category_mask = page_is_pfnzero;
     while (scan_ != Scan::none && argument.start < range.end) {
         const std::uint64_t guard = scan_ == Scan::with_guards ? page_is_guard : 0;
-        argument.category_anyof_mask = page_is_present | page_is_swapped | guard; // ... but something
+        argument.category_anyof_mask =
+            page_is_present | page_is_swapped | guard; // ... but something
         argument.return_mask = guard;
         const int count = ioctl(pagemap_.get(), pagemap_scan, &argument);
         if (count < 0) { // an older kernel, which says so at its first call
@@ -163,11 +191,12 @@ Result<std::span<const std::uint8_t>> OwnPages::bytes(Range range) {
 }
 
 Result<std::uint64_t> OwnPages::store(Range range, int fd, std::uint64_t offset) {
-    // By system call: no wrapper looks at the program's memory, and errno, which is part of it, stays.
+    // By system call: no wrapper looks at the program's memory, and errno, which is part of it,
+    // stays.
     std::uint64_t done = 0;
     while (done < range.size()) {
-        const long put = arch::syscall(SYS_pwrite64, fd, range.start + done, range.size() - done,
-                                       offset + done);
+        const long put =
+            arch::syscall(SYS_pwrite64, fd, range.start + done, range.size() - done, offset + done);
         if (put == -EINTR)
             continue;
         if (put == -EFAULT)

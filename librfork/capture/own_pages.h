@@ -17,6 +17,7 @@ class OwnPages : public PageSource {
     Result<std::uint64_t> store(Range range, int fd, std::uint64_t offset) override;
 
   private:
+    Result<void> check_guards(Range range);
     Result<void> find_touched(Range range, std::vector<Range>& pages);
     Result<void> find_touched_by_table(Range range, std::vector<Range>& pages);
     Result<void> find_resident(Range range, std::vector<Range>& pages);

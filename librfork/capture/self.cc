@@ -112,8 +112,8 @@ bool has_own_seccomp_filter(const std::string& status) {
     if (mode != SECCOMP_MODE_FILTER)
         return mode == SECCOMP_MODE_STRICT;
     std::string parents;
-    UniqueFd file(::open(("/proc/" + field(status, "PPid") + "/status").c_str(),
-                         O_RDONLY | O_CLOEXEC));
+    UniqueFd file(
+        ::open(("/proc/" + field(status, "PPid") + "/status").c_str(), O_RDONLY | O_CLOEXEC));
     char buffer[4096];
     ssize_t got;
     while (file && (got = ::read(file.get(), buffer, sizeof buffer)) > 0)
@@ -180,9 +180,6 @@ Result<void> Self::check_capturable() const {
     if (has_own_seccomp_filter(status()))
         return cannot_carry("the process has installed a seccomp filter",
                             "call rfork() before that");
-    if (const Result<std::string> root = link("root"); !root || *root != "/")
-        return cannot_carry("the process has a root directory of its own (chroot)",
-                            "call rfork() outside it");
     if (getuid() != geteuid() || getgid() != getegid())
         return cannot_carry("the process runs with other rights than its user's (set-user-ID)",
                             "give them up before the call");

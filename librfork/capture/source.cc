@@ -12,14 +12,16 @@ Result<std::string> Source::read(const char* name) const {
     constexpr std::size_t limit = 1024 * 1024;
     UniqueFd fd(openat(directory(), name, O_RDONLY | O_CLOEXEC));
     if (!fd)
-        return system_error(errno, std::string("cannot read /proc/PID/") + name + " of the process");
+        return system_error(errno,
+                            std::string("cannot read /proc/PID/") + name + " of the process");
     std::string text;
     char buffer[4096];
     ssize_t got;
     while ((got = ::read(fd.get(), buffer, sizeof buffer)) > 0 && text.size() < limit)
         text.append(buffer, std::size_t(got));
     if (got < 0)
-        return system_error(errno, std::string("cannot read /proc/PID/") + name + " of the process");
+        return system_error(errno,
+                            std::string("cannot read /proc/PID/") + name + " of the process");
     return text;
 }
 

@@ -35,7 +35,7 @@ class Source {
     virtual const KernelFacts& facts() const = 0;
     virtual const std::vector<Thread>& threads() const = 0;
 
-    Result<std::string> read(const char* name) const;     // a whole file, at most 1 MiB
+    Result<std::string> read(const char* name) const;        // a whole file, at most 1 MiB
     Result<std::string> link(const std::string& name) const; // where a symbolic link leads
 
   protected:

@@ -23,8 +23,7 @@ inline BuildId build_id_of(const void* object) {
             continue;
         std::uint64_t at = 0;
         while (at + sizeof(Elf64_Nhdr) <= segment[i].p_filesz) {
-            const auto* note =
-                reinterpret_cast<const Elf64_Nhdr*>(base + segment[i].p_offset + at);
+            const auto* note = reinterpret_cast<const Elf64_Nhdr*>(base + segment[i].p_offset + at);
             const std::uint64_t name = at + sizeof *note;
             const std::uint64_t content = name + ((note->n_namesz + 3u) & ~3u);
             if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4) {

@@ -85,8 +85,7 @@ void add_thread_notes(Notes& notes, const Snapshot& snapshot, const capture::Thr
 }
 
 // NT_FILE: count, page size, {start, end, offset in pages} each, names.
-void add_file_note(Notes& notes, const std::vector<Mapping>& mappings,
-                   const Snapshot& snapshot) {
+void add_file_note(Notes& notes, const std::vector<Mapping>& mappings, const Snapshot& snapshot) {
     std::vector<std::uint64_t> table{0, page_size};
     std::vector<char> names;
     for (const Mapping& m : mappings) {
@@ -136,8 +135,8 @@ void add_segments(std::vector<Elf64_Phdr>& segments, const std::vector<Mapping>&
         while (next < extents.size() && extents[next].address < m.end) {
             const Extent& e = extents[next++];
             Elf64_Phdr& last = segments.back();
-            const bool continues = e.address == at && at != m.start &&
-                                   last.p_offset + last.p_filesz == e.file_offset;
+            const bool continues =
+                e.address == at && at != m.start && last.p_offset + last.p_filesz == e.file_offset;
             if (e.address > at)
                 segments.push_back(segment(m, at, e.address, e.file_offset, 0));
             at = e.address + e.size;
@@ -167,7 +166,8 @@ Elf64_Ehdr core_header(const CoreView& view) {
     h.e_ehsize = sizeof h;
     h.e_phentsize = sizeof(Elf64_Phdr);
     h.e_phnum = std::uint16_t(segments);
-    if (segments >= segment_number_limit) { // then the number is in section header 0: elf(5), PN_XNUM
+    if (segments >=
+        segment_number_limit) { // then the number is in section header 0: elf(5), PN_XNUM
         h.e_phnum = PN_XNUM;
         h.e_shoff = view.offset.count;
         h.e_shentsize = sizeof(Elf64_Shdr);

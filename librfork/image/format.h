@@ -5,8 +5,8 @@
 //   file offset            what                                       mapped by exec at
 //   0                      ELF header + program headers (ET_EXEC)     -
 //   0x1000                 stub: position-independent code            window.base
-//   metadata_offset        Header, records, mappings, extents, strings          window.base + stub size
-//   (not in the file)      scratch: stub stack, frame, parked vDSO    behind the metadata
+//   metadata_offset        Header, records, mappings, extents, strings          window.base + stub
+//   size (not in the file)      scratch: stub stack, frame, parked vDSO    behind the metadata
 //   core_offset            notes, core program headers, core header   -
 //   pages_offset           page data, page-aligned, in address order  by the stub itself
 //

@@ -2,9 +2,9 @@
 //
 // rexecd's runner passes RFORK_CLAIM="<status fd>,<spool directory fd>,<image name>" in the
 // environment of the image. The stub then claims the image with an exclusive create of
-// "<image name>.claim" in that directory as its last stage, and writes one StatusMessage, atomically,
-// when the program runs or at the first failure. Without RFORK_CLAIM there is no claim and no
-// message, and a failure goes to standard error. Shared with freestanding code.
+// "<image name>.claim" in that directory as its last stage, and writes one StatusMessage,
+// atomically, when the program runs or at the first failure. Without RFORK_CLAIM there is no claim
+// and no message, and a failure goes to standard error. Shared with freestanding code.
 #pragma once
 
 #include <cstdint>
@@ -31,10 +31,10 @@ enum class Stage : std::uint32_t {
 
 struct StatusMessage {
     std::uint32_t magic;
-    Stage stage;         // resumed, or the stage that failed
-    std::int32_t error;  // errno of the failure; EEXIST at Stage::claim: somebody else has won
-    std::int32_t pid;    // the process as its own pid namespace sees it
-    char sentence[496];  // zero-terminated; empty when resumed
+    Stage stage;        // resumed, or the stage that failed
+    std::int32_t error; // errno of the failure; EEXIST at Stage::claim: somebody else has won
+    std::int32_t pid;   // the process as its own pid namespace sees it
+    char sentence[496]; // zero-terminated; empty when resumed
 };
 static_assert(sizeof(StatusMessage) == 512); // at most PIPE_BUF: one write, one read
 

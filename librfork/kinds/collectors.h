@@ -10,7 +10,8 @@ namespace rfork::kinds {
 
 using Collector = Result<void> (*)(const capture::Source&, capture::Snapshot&);
 
-#define RFORK_KIND(number, name) Result<void> collect_##name(const capture::Source&, capture::Snapshot&);
+#define RFORK_KIND(number, name)                                                                   \
+    Result<void> collect_##name(const capture::Source&, capture::Snapshot&);
 #include "image/kinds.def"
 #undef RFORK_KIND
 

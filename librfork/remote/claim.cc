@@ -15,6 +15,7 @@ namespace rfork::remote {
 namespace {
 
 constexpr int first_pause_ms = 1, longest_pause_ms = 200;
+constexpr int longest_silence = 16; // looks at a claim without words: about two seconds
 
 // Between two looks at a file system that cannot notify: doubling, up to a limit.
 constexpr int forever = -1;
@@ -45,9 +46,10 @@ void write_reason(int fd) {
         return; // a claim without words is a claim all the same
 }
 
-// Whether the image still has its name. Of all questions only an exclusive create is one that no NFS
-// client answers from its cache: the target unlinks an image that it executes, so its client renames
-// it (to .nfs...), and an open by the old name, which goes by file handle here, would still succeed.
+// Whether the image still has its name. Of all questions only an exclusive create is one that no
+// NFS client answers from its cache: the target unlinks an image that it executes, so its client
+// renames it (to .nfs...), and an open by the old name, which goes by file handle here, would still
+// succeed.
 bool exists(const std::string& image) {
     UniqueFd fd(open(image.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd)
@@ -56,26 +58,35 @@ bool exists(const std::string& image) {
     return false;
 }
 
-enum class Attempt { created, copy_has_it, unclear };
+// What the claim that is there says.
+enum class Word {
+    copy,    // a copy has made it, and runs
+    nothing, // it binds nobody: another user's, or given up
+    none,    // there is none
+    unclear, // it is being written, or the spool does not answer
+};
 
-// Whether the claim that is there means that a copy runs. Not if it says "0 HOST": then somebody has
-// given up, as rexecd does with an image that hangs. And not if it is another user's than the image:
-// anyone may create files in a spool, but our copy would have created it as ourselves, and it cannot
-// run past a claim that it has not made.
-bool is_copys(const std::string& image, const std::string& claim) {
-    UniqueFd image_fd(open(image.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-    if (!image_fd)
-        return true; // only a copy's rexecd takes the image away
-    UniqueFd claim_fd(open(claim.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-    struct stat image_st, claim_st;
-    if (lstat(claim.c_str(), &claim_st) != 0 || fstat(image_fd.get(), &image_st) != 0)
-        return true;
-    if (claim_st.st_uid != image_st.st_uid)
-        return false;
-    char first[2] = {};
-    return !claim_fd || read(claim_fd.get(), first, sizeof first) < ssize_t(sizeof first) ||
-           first[0] != '0' || first[1] != ' ';
+// "0 HOST": somebody has given up, as rexecd does with an image that hangs. And anyone may create
+// files in a spool, but a copy creates its claim as the owner of its image.
+Word read_claim(const std::string& claim, uid_t owner) {
+    UniqueFd fd(open(claim.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    struct stat st;
+    if (!fd && errno == ENOENT)
+        return Word::none;
+    if (!fd && errno == EACCES && lstat(claim.c_str(), &st) == 0 && st.st_uid != owner)
+        return Word::nothing;
+    if (!fd || fstat(fd.get(), &st) != 0)
+        return Word::unclear;
+    if (st.st_uid != owner)
+        return Word::nothing;
+    char start[2];
+    const ssize_t got = read(fd.get(), start, sizeof start);
+    if (got < ssize_t(sizeof start))
+        return Word::unclear;
+    return start[0] == '0' && start[1] == ' ' ? Word::nothing : Word::copy;
 }
+
+enum class Attempt { created, taken, unclear };
 
 Attempt create_claim(const std::string& image, const std::string& claim) {
     UniqueFd fd(open(claim.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
@@ -86,9 +97,26 @@ Attempt create_claim(const std::string& image, const std::string& claim) {
     // On a full spool a second name for the image is as exclusive, and takes no space.
     if ((errno == ENOSPC || errno == EDQUOT) && link(image.c_str(), claim.c_str()) == 0)
         return Attempt::created;
-    if (errno != EEXIST)
-        return Attempt::unclear;
-    return is_copys(image, claim) ? Attempt::copy_has_it : Attempt::created;
+    return errno == EEXIST ? Attempt::taken : Attempt::unclear;
+}
+
+// A claim that binds nobody may go away, and a copy may then make its own. So the image goes first:
+// a copy that claims after that does not run, and takes its claim back.
+ClaimOutcome withdraw_past(const std::string& image, const std::string& claim, uid_t owner) {
+    unlink(image.c_str());
+    Patience patience(forever);
+    for (int silent = 0;; patience.wait()) {
+        switch (read_claim(claim, owner)) {
+        case Word::copy:
+            return ClaimOutcome::lost;
+        case Word::nothing:
+        case Word::none:
+            return ClaimOutcome::won;
+        case Word::unclear: // a copy whose spool is full has no words, but it runs
+            if (++silent == longest_silence)
+                return ClaimOutcome::lost;
+        }
+    }
 }
 
 } // namespace
@@ -96,18 +124,33 @@ Attempt create_claim(const std::string& image, const std::string& claim) {
 ClaimOutcome withdraw(const std::string& spool, const std::string& image_name) {
     const std::string image = spool + "/" + image_name, claim = image + image::claim_suffix;
     Patience patience(forever);
-    Attempt attempt;
-    while ((attempt = create_claim(image, claim)) == Attempt::unclear)
-        patience.wait();
-    if (attempt == Attempt::copy_has_it)
-        return ClaimOutcome::lost;
-    unlink(image.c_str());
-    unlink(claim.c_str()); // another user's stays; it means nothing without the image
-    return ClaimOutcome::won;
-}
-
-void remove_claim(const std::string& spool, const std::string& image_name) {
-    unlink((spool + "/" + image_name + image::claim_suffix).c_str());
+    for (int silent = 0;; patience.wait()) {
+        const Attempt attempt = create_claim(image, claim);
+        if (attempt == Attempt::created) {
+            unlink(image.c_str());
+            unlink(claim.c_str());
+            return ClaimOutcome::won;
+        }
+        if (attempt == Attempt::unclear)
+            continue;
+        struct stat st;
+        if (lstat(image.c_str(), &st) != 0) {
+            if (errno == ENOENT) // only the rexecd of a copy that runs takes the image away
+                return ClaimOutcome::lost;
+            continue;
+        }
+        switch (read_claim(claim, st.st_uid)) {
+        case Word::copy:
+            return ClaimOutcome::lost;
+        case Word::nothing:
+            return withdraw_past(image, claim, st.st_uid);
+        case Word::none:
+            break; // gone meanwhile: try again
+        case Word::unclear:
+            if (++silent == longest_silence)
+                return ClaimOutcome::lost;
+        }
+    }
 }
 
 void tidy(const std::string& spool, const std::string& image_name) {
@@ -117,7 +160,7 @@ void tidy(const std::string& spool, const std::string& image_name) {
     while (exists(image))
         if (!patience.wait())
             return;
-    remove_claim(spool, image_name);
+    unlink((image + image::claim_suffix).c_str());
 }
 
 } // namespace rfork::remote

@@ -16,20 +16,17 @@
 namespace rfork::remote {
 
 enum class ClaimOutcome {
-    won,     // the caller's: no copy will run; the image is gone
-    lost,    // a copy runs
+    won,  // the caller's: no copy will run; the image is gone
+    lost, // a copy runs
 };
 
 // The caller gives up on `image` in the spool directory and withdraws it, unless a copy was faster.
-// Waits as long as the spool cannot answer: nobody else can tell the outcome, and a guess would lose
-// the process or double it.
+// Waits as long as the spool cannot answer: nobody else can tell the outcome, and a guess would
+// lose the process or double it.
 ClaimOutcome withdraw(const std::string& spool, const std::string& image);
 
-// After the answer "resumed", before which the target has unlinked the image.
-void remove_claim(const std::string& spool, const std::string& image);
-
-// After a copy has won without an answer: removes the claim once the target has unlinked the image, for which it gets
-// a moment. What is left after that is rexecd's to sweep.
+// After a copy has won: removes the claim, once the target has unlinked the image, for which it
+// gets a moment. What is left after that is rexecd's to sweep.
 void tidy(const std::string& spool, const std::string& image);
 
 } // namespace rfork::remote

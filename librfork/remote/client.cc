@@ -57,8 +57,10 @@ class Conversation {
             if (getpid() != asker_)
                 return reply_; // a child that a signal handler has forked: not its errand
             const std::int64_t now = now_ms();
-            const std::int64_t give_up = last_sign_of_life_ + errand_.timeout_ms;
-            if (now >= give_up || (refused_since_ && now - refused_since_ >= refused_patience_ms)) {
+            std::int64_t give_up = last_sign_of_life_ + errand_.timeout_ms;
+            if (refused_since_)
+                give_up = std::min(give_up, refused_since_ + refused_patience_ms);
+            if (now >= give_up) {
                 explain_silence();
                 return reply_;
             }

@@ -22,13 +22,13 @@ struct Errand {
 struct Reply {
     enum Kind { resumed, refused, silence } kind = silence;
     std::int64_t pid = 0;
-    Error error; // refused, silence
+    Error error;                  // refused, silence
     std::uint64_t first_sent = 0; // CLOCK_REALTIME, nanoseconds
 };
 
-// Sends the request, again and again with growing pauses and always the same request id, until it is
-// answered or the time is over. "working" answers keep it waiting. An error that keeps anything from
-// being sent is a silence too: whether a copy runs is never for the network to say.
+// Sends the request, again and again with growing pauses and always the same request id, until it
+// is answered or the time is over. "working" answers keep it waiting. An error that keeps anything
+// from being sent is a silence too: whether a copy runs is never for the network to say.
 Reply ask(const Errand& errand);
 
 // Tells the target that the caller has won the claim. One datagram; nothing depends on it.

@@ -35,8 +35,8 @@ bool image_still_there(const Stub& stub) {
     if (fd < 0)
         return false;
     const bool there = arch::syscall(__NR_fstat, fd, &named) == 0 &&
-                       arch::syscall(__NR_fstat, stub.image_fd, &ours) == 0 &&
-                       named.st_nlink > 0 && named.st_ino == ours.st_ino;
+                       arch::syscall(__NR_fstat, stub.image_fd, &ours) == 0 && named.st_nlink > 0 &&
+                       named.st_ino == ours.st_ino;
     arch::syscall(__NR_close, fd);
     return there;
 }

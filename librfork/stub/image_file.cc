@@ -60,15 +60,13 @@ std::uint64_t front_hash(const std::uint8_t (&first_page)[image::page_size],
 void check_image(Stub& stub) {
     const image::Header& header = *stub.header;
     std::uint8_t first_page[image::page_size];
-    const long got =
-        arch::syscall(__NR_pread64, stub.image_fd, first_page, sizeof first_page, 0);
+    const long got = arch::syscall(__NR_pread64, stub.image_fd, first_page, sizeof first_page, 0);
     if (got != long(sizeof first_page))
         fail(stub, got < 0 ? int(-got) : EBADMSG, "cannot read the first page of the image");
     const auto* elf = reinterpret_cast<const Elf64_Ehdr*>(first_page);
     const auto* segments = reinterpret_cast<const Elf64_Phdr*>(elf + 1);
     if (elf->e_phoff != sizeof *elf || segments[1].p_filesz != header.metadata_size ||
-        segments[1].p_filesz < sizeof header ||
-        metadata_hash(header) != header.metadata_hash)
+        segments[1].p_filesz < sizeof header || metadata_hash(header) != header.metadata_hash)
         damaged(stub, "the image is damaged: its metadata do not match their checksum");
     if (front_hash(first_page, header) != header.front_hash)
         damaged(stub, "the image is damaged: its stub does not match its checksum");

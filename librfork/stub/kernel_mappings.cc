@@ -61,7 +61,8 @@ void check_same_vdso(Stub& stub) {
     if (!frozen || !frozen->vdso)
         return;
     if (!stub.vdso)
-        fail(stub, EOPNOTSUPP, "this kernel gives programs no vDSO, and the frozen one uses its own");
+        fail(stub, EOPNOTSUPP,
+             "this kernel gives programs no vDSO, and the frozen one uses its own");
     const image::BuildId here = image::build_id_of(reinterpret_cast<const void*>(stub.vdso));
     bool equal = here.size == frozen->vdso_build_id_size && here.size > 0;
     for (unsigned i = 0; equal && i < here.size; ++i)
@@ -135,8 +136,8 @@ void place_kernel_mappings(Stub& stub) {
             stub.kernel[next].now.start - stub.kernel[0].now.start != old.start - first)
             fail(stub, EOPNOTSUPP, "this kernel lays out its vDSO and data pages in another way");
         const KernelMapping& m = stub.kernel[next++];
-        const long r = arch::syscall(__NR_mremap, m.parked.start, m.parked.size(),
-                                     m.parked.size(), MREMAP_MAYMOVE | MREMAP_FIXED, old.start);
+        const long r = arch::syscall(__NR_mremap, m.parked.start, m.parked.size(), m.parked.size(),
+                                     MREMAP_MAYMOVE | MREMAP_FIXED, old.start);
         if (r < 0)
             fail(stub, int(-r), "cannot move this kernel's vDSO into place");
     }

@@ -82,8 +82,7 @@ void map_anonymous(const Stub& stub, const Mapping& m) {
         flags |= MAP_GROWSDOWN;
     if (m.flags & image::mapping_noreserve)
         flags |= MAP_NORESERVE;
-    const long r =
-        arch::syscall(__NR_mmap, m.start, m.end - m.start, prot, flags, -1, 0);
+    const long r = arch::syscall(__NR_mmap, m.start, m.end - m.start, prot, flags, -1, 0);
     if (!mapped(r, m))
         cannot_map(stub, r < 0 ? r : -EEXIST, m);
     advise(m);

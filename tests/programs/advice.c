@@ -1,7 +1,8 @@
 /*
- * What madvise(2) does after the resume, and what it did before: anonymous memory gives zeroes after
- * MADV_DONTNEED, a private file mapping the file's bytes; memory wiped on fork is wiped in the copy,
- * as in a child of fork(2), and again in its children; memory kept from forks is not in the copy.
+ * What madvise(2) does after the resume, and what it did before: anonymous memory gives zeroes
+ * after MADV_DONTNEED, a private file mapping the file's bytes; memory wiped on fork is wiped in
+ * the copy, as in a child of fork(2), and again in its children; memory kept from forks is not in
+ * the copy.
  */
 #include "frozen.h"
 
@@ -15,8 +16,8 @@
 enum { PAGE = 4096 };
 
 static unsigned char *anonymous(size_t pages) {
-    unsigned char *at = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                             -1, 0);
+    unsigned char *at =
+        mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(at != MAP_FAILED);
     return at;
 }

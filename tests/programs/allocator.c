@@ -55,8 +55,8 @@ int main(void) {
         fill(blocks[i], sizes[i], (uint64_t)i);
     }
     char *const end = sbrk(0);
-    unsigned char *const mapped = mmap(NULL, 64 << 12, PROT_READ | PROT_WRITE,
-                                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unsigned char *const mapped =
+        mmap(NULL, 64 << 12, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(mapped != MAP_FAILED);
     fill(mapped, 64 << 12, 99);
     CHECK(mprotect(mapped, 32 << 12, PROT_READ) == 0);
@@ -86,7 +86,8 @@ int main(void) {
     CHECK(strstr(smaps_field(mapped, "VmFlags:"), " wr ") == NULL);
     CHECK(mprotect(mapped, 32 << 12, PROT_READ | PROT_WRITE) == 0);
     unsigned char *moved = mremap(mapped, 64 << 12, 128 << 12, MREMAP_MAYMOVE);
-    CHECK(moved != MAP_FAILED && intact(moved, 64 << 12, 99) && is_zero(moved + (64 << 12), 64 << 12));
+    CHECK(moved != MAP_FAILED && intact(moved, 64 << 12, 99) &&
+          is_zero(moved + (64 << 12), 64 << 12));
     CHECK(munmap(moved, 128 << 12) == 0);
 
     for (int i = 0; i < 3; i++) {

@@ -1,7 +1,7 @@
 /*
- * The caller is what it was before the call, whether that worked or not: errno, signal mask, mappings
- * to the letter, descriptors, children, SIGCHLD, file locks, memory in use; also when it ignores
- * SIGCHLD, has all its memory locked, or gets signals while it waits.
+ * The caller is what it was before the call, whether that worked or not: errno, signal mask,
+ * mappings to the letter, descriptors, children, SIGCHLD, file locks, memory in use; also when it
+ * ignores SIGCHLD, has all its memory locked, or gets signals while it waits.
  */
 #include "frozen.h"
 
@@ -37,9 +37,9 @@ static void list_descriptors(char *text, size_t size) {
         const ssize_t length = readlink(name, target, sizeof target - 1);
         if (length < 0)
             continue;
-        used += (size_t)snprintf(text + used, size - used, "%d %.*s %x %lld\n", fd, (int)length,
-                                 target, (unsigned)fcntl(fd, F_GETFL),
-                                 (long long)lseek(fd, 0, SEEK_CUR));
+        used +=
+            (size_t)snprintf(text + used, size - used, "%d %.*s %x %lld\n", fd, (int)length, target,
+                             (unsigned)fcntl(fd, F_GETFL), (long long)lseek(fd, 0, SEEK_CUR));
     }
 }
 

@@ -2,8 +2,8 @@
  * chain COUNT - frozen again and again, each time by what the image before has brought back: each
  * generation verifies itself, freezes itself into the same file name, and executes that.
  *
- * Nothing may accumulate: the memory of the last generation lies where that of the first did, is not
- * larger, and neither is the file.
+ * Nothing may accumulate: the memory of the last generation lies where that of the first did, is
+ * not larger, and neither is the file.
  */
 #include "frozen.h"
 
@@ -46,8 +46,10 @@ int main(int argc, char **argv) {
         }
         struct stat st;
         CHECK(stat(getenv("IMAGE"), &st) == 0);
-        CHECK(intact(heap, SIZE, 1) && intact(stack, sizeof stack, 2) && intact(data, sizeof data, 3));
-        memset(heap, 0, SIZE); /* changes all of it, so that pages of the image do not simply stay */
+        CHECK(intact(heap, SIZE, 1) && intact(stack, sizeof stack, 2) &&
+              intact(data, sizeof data, 3));
+        memset(heap, 0,
+               SIZE); /* changes all of it, so that pages of the image do not simply stay */
         fill(heap, SIZE, 1);
         free(malloc(300000));
         if (generation == 1) {

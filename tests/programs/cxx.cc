@@ -36,12 +36,12 @@ struct Counted {
     std::string text = "a string that is too long for the small-string optimisation";
 };
 
-Counted& once() {
+Counted &once() {
     static Counted counted;
     return counted;
 }
 
-Counted& never_before() {
+Counted &never_before() {
     static Counted counted;
     return counted;
 }
@@ -63,7 +63,7 @@ int freeze_within(int depth) {
         return freeze_within(depth - 1) + (guard.text.empty() ? 1 : 0);
     try {
         throw std::runtime_error("in flight during the freeze");
-    } catch (const std::runtime_error& e) {
+    } catch (const std::runtime_error &e) {
         const int outcome = freeze();
         CHECK(std::string(e.what()) == "in flight during the freeze");
         CHECK(std::current_exception() != nullptr);
@@ -92,7 +92,7 @@ int main() {
     local += "!";
     try {
         throw_something(5);
-    } catch (const std::exception& e) {
+    } catch (const std::exception &e) {
         CHECK(typeid(e) == typeid(std::out_of_range));
     }
     CHECK(constructed == 7 && destroyed == 6);
@@ -100,14 +100,14 @@ int main() {
     bool caught = false;
     try {
         freeze_within(4);
-    } catch (const std::logic_error& e) {
+    } catch (const std::logic_error &e) {
         caught = std::string(e.what()).rfind("out of the frozen frames", 0) == 0;
     }
     CHECK(caught && constructed == 12 && destroyed == 11);
 
     int sum = 0;
-    for (const auto& shape : shapes)
-        sum += shape->corners() + (dynamic_cast<Square*>(shape.get()) ? 1 : 0);
+    for (const auto &shape : shapes)
+        sum += shape->corners() + (dynamic_cast<Square *>(shape.get()) ? 1 : 0);
     CHECK(sum == 50 * 3 + 50 * 5);
     CHECK(lines.size() == 2000 && map.size() == 2000);
     for (int i = 0; i < 2000; ++i) {
@@ -123,7 +123,7 @@ int main() {
     CHECK(std::regex_match(lines[7], std::regex("line number [0-9]+ of.*")));
     try {
         throw_something(20);
-    } catch (const std::out_of_range& e) {
+    } catch (const std::out_of_range &e) {
         CHECK(std::string(e.what()) == "thrown at the bottom");
     }
     CHECK(constructed == 34 && destroyed == 32);

@@ -1,7 +1,7 @@
 /*
- * Descriptors: offsets, offsets shared by dup(2) and not by a second open(2), access modes, O_APPEND,
- * O_NONBLOCK, close-on-exec, numbers, directories half read, devices without state; a closed standard
- * input stays closed, and nothing else is open (`run` starts the image with more).
+ * Descriptors: offsets, offsets shared by dup(2) and not by a second open(2), access modes,
+ * O_APPEND, O_NONBLOCK, close-on-exec, numbers, directories half read, devices without state; a
+ * closed standard input stays closed, and nothing else is open (`run` starts the image with more).
  */
 #include "frozen.h"
 
@@ -79,8 +79,9 @@ int main(void) {
     const int null = open_at(13, "/dev/null", O_RDWR), zero = open_at(14, "/dev/zero", O_RDONLY);
     const int random = open_at(15, "/dev/urandom", O_RDONLY);
     const int only_path = open_at(16, path, O_PATH);
-    const int closes_alone = fcntl(reads, F_DUPFD_CLOEXEC, 17); /* shares, but its flag is its own */
-    const int same_place = open_at(18, path, O_RDONLY);         /* the offset of 5, but not shared */
+    const int closes_alone =
+        fcntl(reads, F_DUPFD_CLOEXEC, 17);              /* shares, but its flag is its own */
+    const int same_place = open_at(18, path, O_RDONLY); /* the offset of 5, but not shared */
     CHECK(shares == 200 && closes_alone == 17);
     CHECK(lseek(reads, 12345, SEEK_SET) == 12345 && lseek(same_place, 12345, SEEK_SET) == 12345);
     CHECK(lseek(alone, 500, SEEK_SET) == 500);

@@ -28,7 +28,7 @@ int main(int argc, char **argv) {
     CHECK(call(16) == 100348);
     CHECK(!strcmp(text(), "in the plugin's data, changed"));
     CHECK(*(int *)symbol(first, "plugin_constructed") == 1);
-    size_t (*length)(void) = (size_t (*)(void))symbol(first, "plugin_length");
+    size_t (*length)(void) = (size_t(*)(void))symbol(first, "plugin_length");
     CHECK(length() == strlen("in the plugin's data, changed"));
 
     void *second = dlopen(argv[2], RTLD_LAZY | RTLD_LOCAL);

@@ -1,6 +1,6 @@
 /*
- * Mapped files: shared ones are the file again, under its name; private ones keep the pages that the
- * program changed, and the rest; and what lies behind the end of the file.
+ * Mapped files: shared ones are the file again, under its name; private ones keep the pages that
+ * the program changed, and the rest; and what lies behind the end of the file.
  */
 #include "frozen.h"
 
@@ -10,7 +10,8 @@
 
 enum { PAGE = 4096, PAGES = 200 };
 
-static unsigned char *map(const char *path, int access, int prot, int flags, size_t size, off_t offset) {
+static unsigned char *map(const char *path, int access, int prot, int flags, size_t size,
+                          off_t offset) {
     const int fd = open(path, access);
     CHECK(fd >= 0);
     unsigned char *at = mmap(NULL, size, prot, flags, fd, offset);
@@ -38,16 +39,18 @@ int main(void) {
     unsigned char *second = map(shared_path, O_RDWR, PROT_READ, MAP_SHARED, 10 * PAGE, 50 * PAGE);
     unsigned char *only_read = map(shared_path, O_RDONLY, PROT_READ, MAP_SHARED, size, 0);
     unsigned char *own = map(private_path, O_RDONLY, PROT_READ | PROT_WRITE, MAP_PRIVATE, size, 0);
-    unsigned char *untouched = map(private_path, O_RDONLY, PROT_READ, MAP_PRIVATE, 5 * PAGE, 3 * PAGE);
+    unsigned char *untouched =
+        map(private_path, O_RDONLY, PROT_READ, MAP_PRIVATE, 5 * PAGE, 3 * PAGE);
     unsigned char *closed = map(private_path, O_RDONLY, PROT_NONE, MAP_PRIVATE, 5 * PAGE, 7 * PAGE);
     fill(shared + 20 * PAGE, PAGE, 20);
     fill(own + 11 * PAGE, 3 * PAGE, 11);
 
     /* A mapping of 20 pages of a file of two and a half. */
     make(beside("short file"), 2 * PAGE + PAGE / 2, 3);
-    unsigned char *longer = map(beside("short file"), O_RDONLY, PROT_READ, MAP_PRIVATE, 20 * PAGE, 0);
-    unsigned char *behind = map(beside("short file"), O_RDWR, PROT_READ | PROT_WRITE, MAP_SHARED,
-                                20 * PAGE, 0);
+    unsigned char *longer =
+        map(beside("short file"), O_RDONLY, PROT_READ, MAP_PRIVATE, 20 * PAGE, 0);
+    unsigned char *behind =
+        map(beside("short file"), O_RDWR, PROT_READ | PROT_WRITE, MAP_SHARED, 20 * PAGE, 0);
 
     const int outcome = freeze();
 
@@ -69,7 +72,8 @@ int main(void) {
     CHECK(!memcmp(untouched, bytes + 3 * PAGE, 5 * PAGE));
     CHECK(mprotect(closed, 5 * PAGE, PROT_READ) == 0);
     CHECK(!memcmp(closed, bytes + 7 * PAGE, 5 * PAGE));
-    CHECK(intact(longer, 2 * PAGE + PAGE / 2, 3) && is_zero(longer + 2 * PAGE + PAGE / 2, PAGE / 2));
+    CHECK(intact(longer, 2 * PAGE + PAGE / 2, 3) &&
+          is_zero(longer + 2 * PAGE + PAGE / 2, PAGE / 2));
     CHECK(intact(behind, 2 * PAGE + PAGE / 2, 3));
 
     /* A write through the shared mapping lands in the file and in its other mapping. */

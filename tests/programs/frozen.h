@@ -20,7 +20,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CHECK(condition) ((condition) ? (void)0 : frozen_lost(__FILE__, __LINE__, #condition, errno))
+#define CHECK(condition)                                                                           \
+    ((condition) ? (void)0 : frozen_lost(__FILE__, __LINE__, #condition, errno))
 
 static const char *frozen_role = "before the freeze";
 
@@ -143,9 +144,8 @@ __attribute__((unused)) static int same_shape(const struct frozen_mapping *a, in
             continue;
         for (int side = 0; side < 2; side++)
             if (i < (side ? b_count : a_count))
-                fprintf(stderr, "%s: %lx-%lx %s\n", side ? "now" : "was",
-                        (side ? b : a)[i].start, (side ? b : a)[i].end,
-                        (side ? b : a)[i].permissions);
+                fprintf(stderr, "%s: %lx-%lx %s\n", side ? "now" : "was", (side ? b : a)[i].start,
+                        (side ? b : a)[i].end, (side ? b : a)[i].permissions);
         return 0;
     }
     return 1;

@@ -1,6 +1,7 @@
 /*
- * Frozen inside signal handlers: on the normal stack, on the alternate stack, two handlers deep, with
- * an alternate stack that disarms itself; each of them returns to where it interrupted the program.
+ * Frozen inside signal handlers: on the normal stack, on the alternate stack, two handlers deep,
+ * with an alternate stack that disarms itself; each of them returns to where it interrupted the
+ * program.
  */
 #include "frozen.h"
 
@@ -47,7 +48,8 @@ int main(int argc, char **argv) {
     const int autodisarm = argc > 1 && !strcmp(argv[1], "autodisarm");
     want_alternate = argc > 1;
     if (want_alternate) {
-        const stack_t stack = {.ss_sp = alternate, .ss_size = sizeof alternate,
+        const stack_t stack = {.ss_sp = alternate,
+                               .ss_size = sizeof alternate,
                                .ss_flags = autodisarm ? (int)SS_AUTODISARM : 0};
         CHECK(sigaltstack(&stack, NULL) == 0);
     }

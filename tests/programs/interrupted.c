@@ -1,6 +1,6 @@
 /*
- * interrupted fork|freeze - while the caller waits for its image, a signal handler of its own forks a
- * child that returns from the handler, or freezes the program once more. The call the handler has
+ * interrupted fork|freeze - while the caller waits for its image, a signal handler of its own forks
+ * a child that returns from the handler, or freezes the program once more. The call the handler has
  * interrupted succeeds in the caller; a second freeze is refused, or its copy goes on as well.
  */
 #include "frozen.h"
@@ -56,7 +56,8 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s\n", rfork_strerror_last());
     CHECK(outcome == PARENT);
     CHECK(access(getenv("IMAGE"), X_OK) == 0);
-    CHECK(waitpid(poker, NULL, 0) == poker && (!forks || !child || waitpid(child, NULL, 0) == child));
+    CHECK(waitpid(poker, NULL, 0) == poker &&
+          (!forks || !child || waitpid(child, NULL, 0) == child));
     if (signals == 0)
         puts("note: the signal came too late");
     CHECK(forks || signals == 0 || inner == PARENT || inner == -1);

@@ -61,8 +61,8 @@ static void refused(const char *words, int fd) {
     }
     if (error != ENOTSUP || !strstr(sentence, words) || (fd >= 0 && !strstr(sentence, number)) ||
         images() != 0) {
-        fprintf(stderr, "%s: errno %d, expected \"%s\"%s, %d files left: %s\n", current, error, words,
-                fd >= 0 ? number : "", images(), sentence);
+        fprintf(stderr, "%s: errno %d, expected \"%s\"%s, %d files left: %s\n", current, error,
+                words, fd >= 0 ? number : "", images(), sentence);
         _exit(1);
     }
     printf("note: %s: %s\n", current, sentence);
@@ -263,7 +263,8 @@ static void shared_twice(void) {
     refused("second mapping", -1);
 }
 static void guard_regions(void) {
-    char *memory = mmap(NULL, 16 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *memory =
+        mmap(NULL, 16 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(memory != MAP_FAILED);
     fill(memory, 16 * 4096, 1);
     if (madvise(memory + 4096, 4096, 102 /* MADV_GUARD_INSTALL, Linux 6.13 */) != 0)
@@ -291,16 +292,45 @@ static const struct {
     const char *name;
     void (*run)(void);
 } cases[] = {
-#define CASE(function) {#function, function}
-    CASE(pipe_end), CASE(named_pipe), CASE(unix_socket), CASE(inet_socket), CASE(second_thread),
-    CASE(interval_timer), CASE(posix_timer), CASE(pending_signal), CASE(memory_file),
-    CASE(mapped_memory_file), CASE(deleted_file), CASE(replaced_file), CASE(unlinked_name), CASE(temporary_file),
-    CASE(record_lock), CASE(whole_file_lock), CASE(description_lock), CASE(lease),
-    CASE(lock_through_duplicate), CASE(asynchronous), CASE(asynchronous_stream), CASE(poll_set),
-    CASE(event_counter), CASE(timer_descriptor), CASE(signal_descriptor), CASE(watcher),
-    CASE(process_descriptor), CASE(name_space), CASE(device), CASE(own_proc_file),
-    CASE(own_proc_directory), CASE(deleted_directory), CASE(system_v_memory), CASE(user_faults),
-    CASE(shared_twice), CASE(guard_regions), CASE(system_call_filter),
+#define CASE(function)                                                                             \
+    { #function, function }
+    CASE(pipe_end),
+    CASE(named_pipe),
+    CASE(unix_socket),
+    CASE(inet_socket),
+    CASE(second_thread),
+    CASE(interval_timer),
+    CASE(posix_timer),
+    CASE(pending_signal),
+    CASE(memory_file),
+    CASE(mapped_memory_file),
+    CASE(deleted_file),
+    CASE(replaced_file),
+    CASE(unlinked_name),
+    CASE(temporary_file),
+    CASE(record_lock),
+    CASE(whole_file_lock),
+    CASE(description_lock),
+    CASE(lease),
+    CASE(lock_through_duplicate),
+    CASE(asynchronous),
+    CASE(asynchronous_stream),
+    CASE(poll_set),
+    CASE(event_counter),
+    CASE(timer_descriptor),
+    CASE(signal_descriptor),
+    CASE(watcher),
+    CASE(process_descriptor),
+    CASE(name_space),
+    CASE(device),
+    CASE(own_proc_file),
+    CASE(own_proc_directory),
+    CASE(deleted_directory),
+    CASE(system_v_memory),
+    CASE(user_faults),
+    CASE(shared_twice),
+    CASE(guard_regions),
+    CASE(system_call_filter),
     CASE(protection_key),
 };
 

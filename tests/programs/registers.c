@@ -20,7 +20,8 @@ struct registers {
     unsigned char x87[3][16];
     unsigned char x87_saved[112];
 };
-_Static_assert(offsetof(struct registers, mxcsr) == 2160 && offsetof(struct registers, x87) == 2176 &&
+_Static_assert(offsetof(struct registers, mxcsr) == 2160 &&
+                   offsetof(struct registers, x87) == 2176 &&
                    offsetof(struct registers, x87_saved) == 2224,
                "registers_call.S has these offsets");
 
@@ -48,7 +49,7 @@ int main(int argc, char **argv) {
         in.x87_loaded = 1;
     }
     fill(in.saved, sizeof in.saved, 3);
-    in.mxcsr = 0x1f80 | 0x4000 | 0x8000;     /* round up, flush to zero */
+    in.mxcsr = 0x1f80 | 0x4000 | 0x8000;      /* round up, flush to zero */
     in.control_word = zero ? 0x037f : 0x077f; /* round down */
     CHECK(getenv("IMAGE"));
 

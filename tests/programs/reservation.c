@@ -12,14 +12,16 @@ static const size_t TERA = (size_t)1 << 40;
 static struct frozen_mapping before[1000], after[1000];
 
 int main(void) {
-    char *reserved = mmap(NULL, TERA, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *reserved =
+        mmap(NULL, TERA, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     char *sparse = mmap(NULL, TERA, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     CHECK(reserved != MAP_FAILED && sparse != MAP_FAILED);
     const size_t places[] = {0, (size_t)5 << 30, TERA / 2 + 4096 * 17, TERA - 4096};
     for (size_t i = 0; i < 4; i++)
         fill(sparse + places[i], 4096, i);
-    const char zero = *(volatile char *)(sparse + ((size_t)100 << 30)); /* the zero page, only read */
+    const char zero =
+        *(volatile char *)(sparse + ((size_t)100 << 30)); /* the zero page, only read */
     CHECK(zero == 0);
 
     /* A page in the reservation that was used and closed again. */

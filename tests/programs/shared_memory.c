@@ -10,8 +10,10 @@
 enum { SIZE = 1 << 20, PAGE = 4096 };
 
 int main(void) {
-    unsigned char *shared = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    unsigned char *sealed = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    unsigned char *shared =
+        mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    unsigned char *sealed =
+        mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(shared != MAP_FAILED && sealed != MAP_FAILED);
     fill(shared, 10 * PAGE, 1);
     fill(shared + 100 * PAGE, 20 * PAGE, 2);
@@ -19,7 +21,8 @@ int main(void) {
     CHECK(mprotect(sealed, SIZE, PROT_NONE) == 0);
     int *counter = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(counter != MAP_FAILED);
-    pid_t child = fork(); /* content that another process has put there, and this one never touched */
+    pid_t child =
+        fork(); /* content that another process has put there, and this one never touched */
     if (child == 0) {
         fill(shared + 200 * PAGE, 5 * PAGE, 4);
         _exit(0);

@@ -38,7 +38,8 @@ int main(void) {
     sigaddset(&action.sa_mask, SIGHUP);
     sigaddset(&action.sa_mask, SIGUSR1);
     CHECK(sigaction(SIGRTMIN + 3, &action, NULL) == 0);
-    action = (struct sigaction){.sa_handler = on_once, .sa_flags = (int)(SA_RESETHAND | SA_NODEFER)};
+    action =
+        (struct sigaction){.sa_handler = on_once, .sa_flags = (int)(SA_RESETHAND | SA_NODEFER)};
     CHECK(sigaction(SIGUSR2, &action, NULL) == 0);
     CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR && signal(SIGRTMAX, SIG_IGN) != SIG_ERR);
     CHECK(signal(SIGCHLD, SIG_IGN) != SIG_ERR);

@@ -54,7 +54,8 @@ int main(void) {
         const stack_t stack = {.ss_sp = alternate, .ss_size = sizeof alternate};
         const struct sigaction action = {.sa_sigaction = on_fault,
                                          .sa_flags = SA_SIGINFO | SA_ONSTACK};
-        if (obstacle == MAP_FAILED || sigaltstack(&stack, NULL) || sigaction(SIGSEGV, &action, NULL))
+        if (obstacle == MAP_FAILED || sigaltstack(&stack, NULL) ||
+            sigaction(SIGSEGV, &action, NULL))
             _exit(4);
         recurse(1900, NULL);
         _exit(5);

@@ -1,8 +1,8 @@
 // From a frozen thread to the frame rt_sigreturn(2) wants, on the CPU that is here.
 //
 // The XSAVE area came in the layout of the CPU that froze it. Offsets of the components differ
-// between CPUs, and a frame larger than this kernel's own makes it restore x87 and SSE only, without
-// a word; so the area is laid out anew for CPUID leaf 0xD of this CPU.
+// between CPUs, and a frame larger than this kernel's own makes it restore x87 and SSE only,
+// without a word; so the area is laid out anew for CPUID leaf 0xD of this CPU.
 #include "arch/x86_64/stub_frame.h"
 
 #include <asm/unistd.h>
@@ -37,7 +37,8 @@ void refit_xstate(const Stub& stub, const kinds::ThreadRecord& thread, Frame& fr
         if (!(in_use >> i & 1))
             continue;
         if (layout[i].size == 0 || layout[i].size != thread.layout[i].size)
-            fail(stub, EOPNOTSUPP, "this CPU has other vector registers than those the program holds values in");
+            fail(stub, EOPNOTSUPP,
+                 "this CPU has other vector registers than those the program holds values in");
         memcpy(to + layout[i].offset, from + thread.layout[i].offset, layout[i].size);
     }
     if (!stub.xsave)

@@ -7,8 +7,8 @@
 
 namespace rfork::stub {
 
-// PR_SET_MM_MAP needs no privilege as long as exe_fd stays -1 (prctl(2), Linux 3.18). Without it the
-// next brk(2) of malloc would fail, and ps would show the image's arguments.
+// PR_SET_MM_MAP needs no privilege as long as exe_fd stays -1 (prctl(2), Linux 3.18). Without it
+// the next brk(2) of malloc would fail, and ps would show the image's arguments.
 void restore_address_space(Stub& stub, const image::RecordHeader& header) {
     const auto& r = as<kinds::AddressSpaceRecord>(header);
     prctl_mm_map map{};
@@ -26,8 +26,7 @@ void restore_address_space(Stub& stub, const image::RecordHeader& header) {
     map.auxv = reinterpret_cast<__u64*>(const_cast<std::uint64_t*>(r.auxv));
     map.auxv_size = std::uint32_t(r.auxv_words * sizeof(std::uint64_t));
     map.exe_fd = std::uint32_t(-1);
-    const long result =
-        arch::syscall(__NR_prctl, PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0);
+    const long result = arch::syscall(__NR_prctl, PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0);
     if (result == -EINVAL)
         fail(stub, EOPNOTSUPP,
              "this kernel refuses to restore the program's heap and argument areas "

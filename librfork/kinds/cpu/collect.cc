@@ -35,7 +35,8 @@ void apply_tunables(std::string_view environment, arch::CpuFeatureSet& set) {
         const std::string_view entry = environment.substr(0, environment.find('\0'));
         environment.remove_prefix(entry.size() < environment.size() ? entry.size() + 1
                                                                     : environment.size());
-        // glibc before 2.39 ends each tunable with a zero byte where it stands, in place of its colon.
+        // glibc before 2.39 ends each tunable with a zero byte where it stands, in place of its
+        // colon.
         std::string_view tunables = entry;
         if (entry.substr(0, variable.size()) == variable)
             tunables.remove_prefix(variable.size());

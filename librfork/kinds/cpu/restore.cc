@@ -20,8 +20,9 @@ void restore_cpu(Stub& stub, const image::RecordHeader& header) {
              names);
     if (const std::uint64_t lost = record.xstate & ~stub.xcr0)
         fail(stub, EOPNOTSUPP,
-             lost & arch::xstate_amx ? "this CPU has no AMX registers, and the program holds values in them"
-                                     : "this CPU lacks vector registers that the program holds values in");
+             lost & arch::xstate_amx
+                 ? "this CPU has no AMX registers, and the program holds values in them"
+                 : "this CPU lacks vector registers that the program holds values in");
 }
 
 } // namespace rfork::stub

@@ -1,8 +1,9 @@
 // Open file descriptions and their descriptors.
 //
 // A descriptor says little of itself: which other descriptors share its offset only kcmp(2) knows.
-// So descriptors of the same inode are grouped with it, and each group becomes one record. What each
-// type of file needs is decided in one function a type; what nobody recognises is refused by name.
+// So descriptors of the same inode are grouped with it, and each group becomes one record. What
+// each type of file needs is decided in one function a type; what nobody recognises is refused by
+// name.
 #include "kinds/collectors.h"
 #include "kinds/open_file/record.h"
 #include "remote/spool.h"
@@ -15,8 +16,8 @@
 #include <fcntl.h>
 #include <linux/kcmp.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 namespace rfork::kinds {

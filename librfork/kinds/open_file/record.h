@@ -22,16 +22,14 @@ struct DescriptorSlot {
 struct OpenFileRecord {
     image::RecordHeader header;
     FileType type;
-    std::uint32_t flags; // O_* for open(2): access mode and status flags only
-    std::uint32_t path;  // string
+    std::uint32_t flags;  // O_* for open(2): access mode and status flags only
+    std::uint32_t path;   // string
     std::uint32_t stream; // FileType::stream: 0, 1 or 2
     std::uint64_t position;
     std::uint32_t slots; // DescriptorSlot[slots] follow
     std::uint32_t pad;
 
-    const DescriptorSlot* slot() const {
-        return reinterpret_cast<const DescriptorSlot*>(this + 1);
-    }
+    const DescriptorSlot* slot() const { return reinterpret_cast<const DescriptorSlot*>(this + 1); }
 };
 static_assert(sizeof(OpenFileRecord) == 40);
 

@@ -24,8 +24,8 @@ int open_path(const Stub& stub, const OpenFileRecord& record) {
 }
 
 // Asks the file server for the file's state. The caller, which may still be here with the file open
-// when a copy comes back from another host, would else make an NFS client believe that it knows all:
-// an open of a file that is open already is answered from its cache.
+// when a copy comes back from another host, would else make an NFS client believe that it knows
+// all: an open of a file that is open already is answered from its cache.
 void check_type(const Stub& stub, const OpenFileRecord& record, int fd, std::uint32_t wanted) {
     struct statx st;
     const long r = arch::syscall(__NR_statx, fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC,

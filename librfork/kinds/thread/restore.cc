@@ -1,5 +1,5 @@
-#include "kinds/thread/record.h"
 #include "arch/x86_64/stub_frame.h"
+#include "kinds/thread/record.h"
 #include "stub/stub.h"
 
 #include <asm/unistd.h>
@@ -8,7 +8,8 @@
 namespace rfork::stub {
 namespace {
 
-// libc keeps the tid where set_tid_address pointed, and takes it for its own in mutexes and raise().
+// libc keeps the tid where set_tid_address pointed, and takes it for its own in mutexes and
+// raise().
 void restore_tid(const Stub&, const kinds::ThreadRecord& thread) {
     arch::syscall(__NR_set_tid_address, thread.tid_address);
     if (thread.tid_address)
@@ -18,13 +19,13 @@ void restore_tid(const Stub&, const kinds::ThreadRecord& thread) {
 
 void restore_registrations(const Stub& stub, const kinds::ThreadRecord& thread) {
     if (thread.robust_list)
-        if (long r = arch::syscall(__NR_set_robust_list, thread.robust_list,
-                                   thread.robust_list_size);
+        if (long r =
+                arch::syscall(__NR_set_robust_list, thread.robust_list, thread.robust_list_size);
             r < 0)
             fail(stub, int(-r), "cannot register the thread's robust mutexes again");
     if (thread.rseq) {
-        const long r = arch::syscall(__NR_rseq, thread.rseq, thread.rseq_size, 0,
-                                     thread.rseq_signature);
+        const long r =
+            arch::syscall(__NR_rseq, thread.rseq, thread.rseq_size, 0, thread.rseq_signature);
         if (r < 0)
             fail(stub, int(-r), "cannot register the thread's restartable sequences again");
     }

@@ -7,7 +7,8 @@ namespace rfork::kinds {
 
 Result<void> collect_umask(const capture::Source& source, capture::Snapshot& snapshot) {
     UmaskRecord record{};
-    record.mask = std::uint32_t(std::strtoul(capture::field(source.status(), "Umask").c_str(), nullptr, 8));
+    record.mask =
+        std::uint32_t(std::strtoul(capture::field(source.status(), "Umask").c_str(), nullptr, 8));
     snapshot.records.add(image::Kind::umask, record);
     return {};
 }

@@ -6,8 +6,7 @@
 
 namespace rfork::kinds {
 
-Result<void> collect_working_directory(const capture::Source& source,
-                                       capture::Snapshot& snapshot) {
+Result<void> collect_working_directory(const capture::Source& source, capture::Snapshot& snapshot) {
     const Result<std::string> path = source.link("cwd");
     if (!path)
         return path.error();

@@ -1,0 +1,81 @@
+# For the tests that ask rexecd what no rfork() would: images that lie about, and answers to them.
+
+ask=$RFORK_BUILD/tests/hosts/ask
+hostile=$RFORK_BUILD/tests/hosts/hostile
+
+image_in_spool() { # sets image, the name of one that waits there
+    local file
+    for file in "$RFORK_SPOOL"/rfork.*; do
+        image=${file##*/}
+        [[ $image =~ ^rfork\.[0-9a-f]{32}$ ]] && return 0
+    done
+    return 1
+}
+
+# A caller on oak whose image waits in the spool because the daemon on elm stands still. Sets caller,
+# image. COMMAND... makes it somebody else's.
+caller_waits() { # [COMMAND...]
+    kill -STOP "${daemon[rexecd.elm]}"
+    rm -f /mnt/copies
+    for stream in /mnt/said /mnt/hop.log; do
+        : >"$stream"
+        chmod a+rw "$stream" # the copy opens them again, as whom it belongs to
+    done
+    RFORK_TIMEOUT_MS=20000 on oak "$@" "$hop" elm /mnt/copies </dev/null >>/mnt/said 2>>/mnt/hop.log &
+    caller=$!
+    eventually 10 image_in_spool || fail "the caller on oak writes no image"
+}
+
+caller_goes_on() { # with the daemon; its status is of no interest
+    kill -CONT "${daemon[rexecd.elm]}"
+    wait "$caller" || :
+}
+
+# An image that rfork() has written, as /mnt/good, mode and all. Sets image, its name.
+keep_an_image() {
+    start_rexecd elm
+    caller_waits
+    cp -p "$RFORK_SPOOL/$image" /mnt/good
+    caller_goes_on
+    said '^PARENT$'
+    none_lost_none_doubled
+    eventually 5 no_logs || fail "left in the spool: $files"
+    rm /mnt/copies
+}
+
+good_image() { # NAME: lies in the spool once more
+    cp -p /mnt/good "$RFORK_SPOOL/$1"
+}
+
+asked() { # REGEX NAME [OPTION VALUE]...: the answer on elm to a request for NAME
+    local answer
+    answer=$(on oak "$ask" elm "${@:2}")
+    [[ $answer =~ $1 ]] || fail "the answer about $(printf %q "$2") ${*:3} is '$answer', not '$1'"
+}
+
+copies_run() { # COUNT
+    local count
+    count=$(grep -c '^child ' /mnt/copies 2>/dev/null) || :
+    [ "${count:-0}" = "$1" ]
+}
+
+none_ran() {
+    copies_run 0 || fail "a copy ran: $(cat /mnt/copies)"
+}
+
+no_logs() {
+    files=$(find "$RFORK_SPOOL" -name '*.out')
+    [ -z "$files" ]
+}
+
+# What every hostile test ends with: a good request is served as ever.
+serves_as_before() {
+    kill -0 "${daemon[rexecd.elm]}" || fail "rexecd has died"
+    eventually 5 has_at_most "${daemon[rexecd.elm]}" "${descriptors[rexecd.elm]}" ||
+        fail "rexecd had ${descriptors[rexecd.elm]} descriptors, and has $count now"
+    eventually 5 no_zombies || fail "zombies: $zombies"
+    hop_from oak elm
+    said '^PARENT$'
+    none_lost_none_doubled
+    nothing_is_left
+}
