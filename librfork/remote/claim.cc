@@ -69,16 +69,14 @@ enum class Word {
 // "0 HOST": somebody has given up, as rexecd does with an image that hangs. And anyone may create
 // files in a spool, but a copy creates its claim as the owner of its image.
 Word read_claim(const std::string& claim, uid_t owner) {
-    UniqueFd fd(open(claim.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     struct stat st;
-    if (!fd && errno == ENOENT)
-        return Word::none;
-    if (!fd && errno == EACCES && lstat(claim.c_str(), &st) == 0 && st.st_uid != owner)
+    if (lstat(claim.c_str(), &st) != 0)
+        return errno == ENOENT ? Word::none : Word::unclear;
+    if (st.st_uid != owner || !S_ISREG(st.st_mode))
         return Word::nothing;
-    if (!fd || fstat(fd.get(), &st) != 0)
+    UniqueFd fd(open(claim.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    if (!fd)
         return Word::unclear;
-    if (st.st_uid != owner)
-        return Word::nothing;
     char start[2];
     const ssize_t got = read(fd.get(), start, sizeof start);
     if (got < ssize_t(sizeof start))
@@ -100,6 +98,12 @@ Attempt create_claim(const std::string& image, const std::string& claim) {
     return errno == EEXIST ? Attempt::taken : Attempt::unclear;
 }
 
+void remove_own(const std::string& claim, uid_t owner) {
+    struct stat st;
+    if (lstat(claim.c_str(), &st) == 0 && st.st_uid == owner)
+        unlink(claim.c_str());
+}
+
 // A claim that binds nobody may go away, and a copy may then make its own. So the image goes first:
 // a copy that claims after that does not run, and takes its claim back.
 ClaimOutcome withdraw_past(const std::string& image, const std::string& claim, uid_t owner) {
@@ -110,6 +114,8 @@ ClaimOutcome withdraw_past(const std::string& image, const std::string& claim, u
         case Word::copy:
             return ClaimOutcome::lost;
         case Word::nothing:
+            remove_own(claim, owner);
+            return ClaimOutcome::won;
         case Word::none:
             return ClaimOutcome::won;
         case Word::unclear: // a copy whose spool is full has no words, but it runs
