@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/keyctl.h>
 #include <pwd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -54,6 +55,12 @@ bool drop_inheritable_capabilities() {
     return ::syscall(SYS_capset, &header, sets) == 0;
 }
 
+// Whoever started rexecd may have keys in the session's keyring (keyrings(7)); a kernel without
+// keyrings has none to leave.
+void leave_session_keyring() {
+    ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
+}
+
 } // namespace
 
 Result<Identity> identity_of(uid_t owner, bool allow_root) {
@@ -87,6 +94,7 @@ Result<void> become(const Identity& identity) {
         ::setresuid(identity.uid, identity.uid, identity.uid) != 0 ||
         !drop_inheritable_capabilities())
         return rfork::system_error(errno, "cannot become " + identity.name);
+    leave_session_keyring();
     return verify(identity);
 }
 

@@ -1,4 +1,5 @@
-// hostile HOST NAME strangers SEED COUNT - datagrams that deserve silence, mutations of a request for
+// hostile HOST NAME strangers SEED COUNT - datagrams that deserve silence, mutations of a request
+// for
 //   the image NAME, which must be there; says how many were sent and answered, exit status 1 when
 //   any was answered. Behind every few it asks something that is answered, and waits for that: so
 //   none is lost for want of room in the socket, and a daemon that hangs or dies is noticed.
