@@ -28,6 +28,8 @@ void refit_xstate(const Stub& stub, const kinds::ThreadRecord& thread, Frame& fr
     // its initial state.
     arch::XstateComponent layout[arch::xstate_components];
     const std::uint32_t size = arch::xstate_layout(in_use, layout);
+    if (size + sizeof arch::fp_xstate_magic2 > sizeof frame.xstate)
+        fail(stub, EOPNOTSUPP, "this CPU has more vector state than rfork has room for");
 
     std::uint8_t* to = frame.xstate;
     memset(to, 0, sizeof frame.xstate);
