@@ -159,6 +159,15 @@ Result<Self> Self::open(const OwnFacts& facts) {
     return self;
 }
 
+// A copy has inherited what the caller has open, under the same numbers.
+Result<UniqueFd> Self::descriptor(int number) const {
+    UniqueFd fd(fcntl(number, F_DUPFD_CLOEXEC, 0));
+    if (!fd)
+        return system_error(errno, "cannot duplicate descriptor " + std::to_string(number),
+                            "raise the limit on open files (ulimit -n)");
+    return fd;
+}
+
 Result<void> Self::check_capturable() const {
     struct stat tasks;
     if (fstatat(directory(), "task", &tasks, 0) != 0)

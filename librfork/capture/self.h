@@ -38,6 +38,7 @@ class Self : public Source {
     const std::string& status() const override { return status_; }
     const KernelFacts& facts() const override { return facts_->kernel; }
     const std::vector<Thread>& threads() const override { return threads_; }
+    Result<UniqueFd> descriptor(int number) const override;
 
     // What an image cannot carry although no collector would come across it.
     Result<void> check_capturable() const;

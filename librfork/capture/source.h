@@ -4,6 +4,7 @@
 
 #include "arch/arch.h"
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "capture/snapshot.h"
 #include "kinds/attributes/record.h"
 #include "kinds/signal_actions/record.h"
@@ -34,6 +35,8 @@ class Source {
     virtual const std::string& status() const = 0; // /proc/PID/status
     virtual const KernelFacts& facts() const = 0;
     virtual const std::vector<Thread>& threads() const = 0;
+    // Another descriptor of the open file behind the process's descriptor `number`.
+    virtual Result<UniqueFd> descriptor(int number) const = 0;
 
     Result<std::string> read(const char* name) const;        // a whole file, at most 1 MiB
     Result<std::string> link(const std::string& name) const; // where a symbolic link leads

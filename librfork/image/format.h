@@ -130,7 +130,7 @@ struct Extent {
 };
 
 enum class Kind : std::uint16_t {
-#define RFORK_KIND(number, name) name = number,
+#define RFORK_KIND(number, phase, name) name = number,
 #include "image/kinds.def"
 #undef RFORK_KIND
 };

@@ -10,13 +10,13 @@ namespace rfork::kinds {
 
 using Collector = Result<void> (*)(const capture::Source&, capture::Snapshot&);
 
-#define RFORK_KIND(number, name)                                                                   \
+#define RFORK_KIND(number, phase, name)                                                            \
     Result<void> collect_##name(const capture::Source&, capture::Snapshot&);
 #include "image/kinds.def"
 #undef RFORK_KIND
 
 inline constexpr Collector collectors[] = {
-#define RFORK_KIND(number, name) collect_##name,
+#define RFORK_KIND(number, phase, name) collect_##name,
 #include "image/kinds.def"
 #undef RFORK_KIND
 };

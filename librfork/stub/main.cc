@@ -73,28 +73,28 @@ void block_signals() {
     arch::syscall(__NR_rt_sigprocmask, SIG_SETMASK, &all, nullptr, sizeof all);
 }
 
-void enter(Stub& stub, image::Kind kind) {
-    switch (kind) {
-    case image::Kind::cpu:
-        stub.stage = Stage::cpu;
-        break;
-    case image::Kind::working_directory:
-        stub.stage = Stage::directory;
-        break;
-    case image::Kind::open_file:
-        stub.stage = Stage::descriptors;
-        break;
-    case image::Kind::thread:
-        stub.stage = Stage::thread;
-        break;
-    default:
-        stub.stage = Stage::process;
+enum class Phase { host, files, process, threads, armed };
+
+Stage stage_of(image::Kind kind, Phase phase) {
+    if (kind == image::Kind::working_directory)
+        return Stage::directory;
+    switch (phase) {
+    case Phase::host:
+        return Stage::cpu;
+    case Phase::files:
+        return Stage::descriptors;
+    case Phase::threads:
+        return Stage::thread;
+    case Phase::process:
+    case Phase::armed:
+        return Stage::process;
     }
+    return Stage::process;
 }
 
 bool is_known(image::Kind kind) {
     switch (kind) {
-#define RFORK_KIND(number, name) case image::Kind::name:
+#define RFORK_KIND(number, phase, name) case image::Kind::name:
 #include "image/kinds.def"
 #undef RFORK_KIND
         return true;
@@ -109,25 +109,24 @@ void check_records(Stub& stub) {
             fail(stub, EBADMSG, "the image holds a kind of state that its own stub does not know");
 }
 
-void restore(Stub& stub, const image::RecordHeader& record) {
-    switch (record.kind) {
-#define RFORK_KIND(number, name)                                                                   \
-    case image::Kind::name:                                                                        \
-        return restore_##name(stub, record);
-#include "image/kinds.def"
-#undef RFORK_KIND
-    }
+template <class Restorer>
+void restore_kind(Stub& stub, image::Kind kind, Phase phase, Restorer restore) {
+    stub.stage = stage_of(kind, phase);
+    Records records(stub);
+    while (const image::RecordHeader* record = records.next())
+        if (record->kind == kind)
+            restore(stub, *record);
 }
 
-// Restores every record whose kind is in [first, last], in the order of kinds.def.
-void restore_kinds(Stub& stub, image::Kind first, image::Kind last) {
-    for (auto kind = unsigned(first); kind <= unsigned(last); ++kind) {
-        enter(stub, image::Kind(kind));
-        Records records(stub);
-        while (const image::RecordHeader* record = records.next())
-            if (unsigned(record->kind) == kind)
-                restore(stub, *record);
-    }
+// Restores the records of a phase, kind by kind in the order of kinds.def. The restorers are
+// lambdas, told apart by their types: the address of a function would need relocation.
+void restore(Stub& stub, Phase phase) {
+#define RFORK_KIND(number, phase_name, name)                                                       \
+    if (phase == Phase::phase_name)                                                                \
+        restore_kind(stub, image::Kind::name, phase,                                               \
+                     [](Stub& s, const image::RecordHeader& r) { restore_##name(s, r); });
+#include "image/kinds.def"
+#undef RFORK_KIND
 }
 
 } // namespace
@@ -146,16 +145,18 @@ stub_main(const std::uint64_t* stack, const image::Header* header) {
     settle_descriptors(stub);
     check_records(stub);
     find_kernel_mappings(stub);
-    restore_kinds(stub, image::Kind::cpu, image::Kind::open_file);
+    restore(stub, Phase::host);
+    restore(stub, Phase::files);
 
     park_kernel_mappings(stub);
     clear_address_space(stub); // beyond this point nothing exists but the window
     restore_memory(stub);
     place_kernel_mappings(stub);
 
-    restore_kinds(stub, image::Kind::address_space, image::Kind::signal_actions);
-    restore_kinds(stub, image::Kind::thread, image::Kind::thread); // claims, announces, leaves
-    fail(stub, EBADMSG, "the image holds no thread");
+    restore(stub, Phase::process);
+    restore(stub, Phase::threads);
+    restore(stub, Phase::armed);
+    leave(stub); // claims and announces
 }
 
 } // namespace rfork::stub

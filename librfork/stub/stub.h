@@ -12,6 +12,10 @@
 #include <cstddef>
 #include <cstdint>
 
+namespace rfork::kinds {
+struct ThreadRecord;
+}
+
 namespace rfork::stub {
 
 using image::Stage;
@@ -48,6 +52,8 @@ struct Stub {
     std::uint64_t vdso = 0; // AT_SYSINFO_EHDR of this exec
     KernelMapping kernel[kernel_mappings_limit];
     unsigned kernel_mappings = 0;
+
+    const kinds::ThreadRecord* leader = nullptr; // the thread that this one becomes
 };
 
 // report.cc: "what 'detail': why", to the status pipe or to standard error, and the end.
@@ -109,12 +115,15 @@ void place_kernel_mappings(Stub&);
 void clear_address_space(Stub&);
 void restore_memory(Stub&);
 
+// The thread that the program's first one becomes, and the end of the stub.
+[[noreturn]] void leave(Stub&);
+
 // claim.cc
 void claim(Stub&);
 void announce(Stub&);
 
 // One restorer a kind, in kinds/<name>/restore.cc.
-#define RFORK_KIND(number, name) void restore_##name(Stub&, const image::RecordHeader&);
+#define RFORK_KIND(number, phase, name) void restore_##name(Stub&, const image::RecordHeader&);
 #include "image/kinds.def"
 #undef RFORK_KIND
 

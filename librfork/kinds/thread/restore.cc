@@ -42,8 +42,14 @@ void restore_thread(Stub& stub, const image::RecordHeader& header) {
     set_segment_bases(stub, thread);
     restore_tid(stub, thread);
     restore_registrations(stub, thread);
+    stub.leader = &thread;
+}
+
+void leave(Stub& stub) {
+    if (!stub.leader)
+        fail(stub, EBADMSG, "the image holds no thread");
     Frame frame;
-    build_frame(stub, thread, frame);
+    build_frame(stub, *stub.leader, frame);
 
     claim(stub);
     announce(stub);
