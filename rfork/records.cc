@@ -105,9 +105,7 @@ Lines describe(const FrozenProgram&, const kinds::AttributesRecord& record, cons
         append_word(flags, "child-subreaper");
     if (record.thp_disable)
         append_word(flags, "no-huge-pages");
-    return {{"name", fixed_text(record.name, sizeof record.name)},
-            {"attributes", format("timer slack %lu ns%s%s", record.timer_slack,
-                                  flags.empty() ? "" : ", ", flags.c_str())}};
+    return {{"attributes", or_none(flags)}};
 }
 
 Lines describe(const FrozenProgram& program, const kinds::WorkingDirectoryRecord& record,
@@ -136,7 +134,8 @@ std::string signal_set(std::uint64_t mask) {
 
 Lines describe(const FrozenProgram&, const kinds::ThreadRecord& record, const image::Record&) {
     return {{format("thread %d", record.tid),
-             format("at %#lx, stack pointer %#lx, blocked signals: %s", record.registers.rip,
+             format("'%s' at %#lx, stack pointer %#lx, blocked signals: %s",
+                    fixed_text(record.name, sizeof record.name).c_str(), record.registers.rip,
                     record.registers.rsp, signal_set(record.signal_mask).c_str())}};
 }
 

@@ -23,35 +23,50 @@ void wake(std::uint32_t* word) {
 
 } // namespace
 
+// The list of those that have not rung.
+void Doorbell::link() {
+    robust_list* last = &list_.list;
+    for (Held& bell : bells_) {
+        if (bell.word & rung)
+            continue;
+        last->next = &bell.entry;
+        last = &bell.entry;
+    }
+    last->next = &list_.list;
+}
+
 void Doorbell::hold() {
-    entry_.next = &list_.list;
-    list_.list.next = &entry_;
-    list_.futex_offset = reinterpret_cast<char*>(&word_) - reinterpret_cast<char*>(&entry_);
-    list_.list_op_pending = nullptr;
-    arch::syscall(SYS_set_robust_list, &list_, sizeof list_);
     // The caller waits from the beginning, so the kernel must know that somebody does.
     const auto tid = std::uint32_t(arch::syscall(SYS_gettid));
-    __atomic_store_n(&word_, tid | FUTEX_WAITERS, __ATOMIC_RELEASE);
-    wake(&word_);
+    list_.futex_offset = offsetof(Held, word) - offsetof(Held, entry);
+    list_.list_op_pending = nullptr;
+    link();
+    arch::syscall(SYS_set_robust_list, &list_, sizeof list_);
+    for (Held& bell : bells_) {
+        __atomic_store_n(&bell.word, tid | FUTEX_WAITERS, __ATOMIC_RELEASE);
+        wake(&bell.word);
+    }
 }
 
-void Doorbell::ring() {
-    arch::syscall(SYS_set_robust_list, nullptr, sizeof list_);
-    __atomic_store_n(&word_, rung, __ATOMIC_RELEASE);
-    wake(&word_);
+void Doorbell::ring(Bell bell) {
+    std::uint32_t& word = bells_[unsigned(bell)].word;
+    __atomic_store_n(&word, rung, __ATOMIC_RELEASE);
+    link();
+    wake(&word);
 }
 
-void Doorbell::wait(pid_t copy) {
+void Doorbell::wait(Bell bell, pid_t copy) {
     constexpr timespec until_held{0, 10'000'000};
+    std::uint32_t& word = bells_[unsigned(bell)].word;
     for (;;) {
-        const std::uint32_t now = __atomic_load_n(&word_, __ATOMIC_ACQUIRE);
+        const std::uint32_t now = __atomic_load_n(&word, __ATOMIC_ACQUIRE);
         if (now & (rung | FUTEX_OWNER_DIED)) {
-            wake(&word_); // a child that a signal handler has forked meanwhile waits here too
+            wake(&word); // a child that a signal handler has forked meanwhile waits here too
             return;
         }
         if (now == 0 && has_ended(copy))
             return;
-        arch::syscall(SYS_futex, &word_, FUTEX_WAIT, now, now == 0 ? &until_held : nullptr, nullptr,
+        arch::syscall(SYS_futex, &word, FUTEX_WAIT, now, now == 0 ? &until_held : nullptr, nullptr,
                       0);
     }
 }

@@ -1,11 +1,11 @@
-// How the copy tells the waiting caller that it is done, or the kernel that it is dead.
+// How the caller learns what its copy has come to, sooner than by the copy's end: freeing a large
+// address space takes as long as making it did.
 //
-// Waiting for the copy's end would mean waiting for the kernel to tear down a whole address space.
-// So the copy wakes the caller through a futex in the page they share; and because it may die
-// first, it enters that futex in its robust list, as if it were a mutex it holds: then the kernel
-// wakes the caller for it (get_robust_list(2), Documentation/locking/robust-futex-ABI). No
-// descriptor is needed, and no signal. Only for the instant before it has entered anything is it
-// looked after by time.
+// The copy rings bells, each a futex in the page they share; and because it may die first, it
+// enters those futexes in its robust list, as if they were mutexes it holds: then the kernel wakes
+// the caller for it (get_robust_list(2), Documentation/locking/robust-futex-ABI). No descriptor is
+// needed, and no signal. Only for the instant before it has entered anything is it looked after by
+// time.
 #pragma once
 
 #include <cstdint>
@@ -14,20 +14,31 @@
 
 namespace rfork::api {
 
+enum class Bell : unsigned {
+    collected, // all that may change when the caller's other threads go on has been read
+    done
+};
+
 class Doorbell { // in zeroed memory that both processes share
   public:
     // In the copy, before all else.
     void hold();
-    // In the copy, at the end.
-    void ring();
-    // In the caller. Returns when `copy` has rung, or is dead.
-    void wait(pid_t copy);
+    // In the copy.
+    void ring(Bell bell);
+    // In the caller. Returns when `copy` has rung that bell, or is dead.
+    void wait(Bell bell, pid_t copy);
 
   private:
     static constexpr std::uint32_t rung = 1u << 28; // no tid reaches this bit
+    static constexpr unsigned count = 2;
 
-    std::uint32_t word_;
-    robust_list entry_;
+    struct Held {
+        robust_list entry;
+        std::uint32_t word;
+    };
+    void link();
+
+    Held bells_[count];
     robust_list_head list_;
 };
 

@@ -1,3 +1,6 @@
+// Other threads stand still (capture/standstill.h) while the calling one asks the kernel what it
+// has to, and until the copy has read what they could change; but not while it writes.
+//
 // The copy is made by a raw clone(2): no atfork handlers, no locks of libc, and no SIGCHLD, so that
 // neither the caller's handler nor its wait(-1) ever sees it. It has its own descriptor table: what
 // the library opens and closes there cannot drop a file lock of the caller, and the caller's pipe
@@ -10,12 +13,16 @@
 #include "api/arena.h"
 #include "api/clock.h"
 #include "api/doorbell.h"
+#include "api/kept_frames.h"
 #include "api/last_error.h"
+#include "api/turn.h"
 #include "base/unique_fd.h"
 #include "capture/memory.h"
 #include "capture/own_pages.h"
+#include "capture/private_copy.h"
 #include "capture/provenance.h"
 #include "capture/self.h"
+#include "capture/standstill.h"
 #include "image/writer.h"
 #include "kinds/collectors.h"
 
@@ -23,8 +30,11 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <elf.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <pthread.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -78,6 +88,7 @@ class BlockedSignals {
     ~BlockedSignals() {
         arch::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before_, nullptr, sizeof before_);
     }
+    std::uint64_t before() const { return before_; }
 
   private:
     std::uint64_t before_ = 0;
@@ -124,9 +135,9 @@ Result<void> collect(const capture::Self& self, capture::Snapshot& snapshot) {
     return {};
 }
 
-// The caller's descriptors have been recorded; the copy needs none of them. On NFS this is also when
-// what the caller has written goes to the server: each close does it, of a duplicate too, and it has
-// to be there before a copy opens the file elsewhere.
+// The caller's descriptors have been recorded; the copy needs none of them. On NFS this is also
+// when what the caller has written goes to the server: each close does it, of a duplicate too, and
+// it has to be there before a copy opens the file elsewhere.
 void close_all_but(int keep) {
     if (keep > 0)
         syscall(SYS_close_range, 0, keep - 1, 0);
@@ -144,6 +155,19 @@ Result<void> map_memory(std::span<const Range> own, capture::Snapshot& snapshot)
     for (capture::MemoryMapEntry& entry : *entries)
         provenance.restore(entry);
     return capture::classify_memory(*entries, own, snapshot);
+}
+
+// While the other threads stand still. (To read the memory map takes time that grows with the
+// memory, so it is done then only where it is needed.)
+Result<void> map_shared_memory(std::span<const Range> own, capture::Snapshot& snapshot) {
+    const Result<bool> any = capture::has_shared_anonymous_memory(own);
+    if (!any)
+        return any.error();
+    if (!*any)
+        return {};
+    if (Result<void> r = map_memory(own, snapshot); !r)
+        return r;
+    return capture::make_private(snapshot.mappings);
 }
 
 Error in_directory(const FreezeOrder& order, const Error& error) {
@@ -169,10 +193,28 @@ Result<std::uint64_t> write_file(const FreezeOrder& order, const capture::Snapsh
     return written->bytes;
 }
 
+// The program's own variables that are ours, as the program will find them.
+void restore_program_state(const Session& session) {
+    call_in_progress = false;
+    Turn::reset();
+    forget_failure();
+    pthread_setcancelstate(session.cancel_state, nullptr);
+    errno = int(session.caller_errno);
+}
+
+struct Handover { // what the caller hands over to its copy
+    const FreezeOrder& order;
+    const Session& session;
+    const capture::OwnFacts& facts;
+    const SharedMailbox& mailbox;
+};
+
 // The whole life of the copy.
-Result<std::uint64_t> freeze_here(const FreezeOrder& order, const capture::OwnFacts& facts,
-                                  std::span<const Range> own, remote::Key& key, int caller_errno) {
-    Result<capture::Self> self = capture::Self::open(facts);
+Result<std::uint64_t> freeze_here(const Handover& all) {
+    const FreezeOrder& order = all.order;
+    const Range own[] = {{all.session.start(), all.session.start() + all.session.size},
+                         all.mailbox.range()};
+    Result<capture::Self> self = capture::Self::open(all.facts);
     if (!self)
         return self.error();
 
@@ -182,45 +224,46 @@ Result<std::uint64_t> freeze_here(const FreezeOrder& order, const capture::OwnFa
     snapshot.created = realtime_ns();
     snapshot.monitor = order.monitor;
     snapshot.unmaps_window = true; // rfork_landing does
+    snapshot.departure = reinterpret_cast<std::uint64_t>(&rfork_depart);
     if (Result<void> r = collect(*self, snapshot); !r)
         return r.error();
+    if (all.facts.threads.size() > 1)
+        if (Result<void> r = map_shared_memory(own, snapshot); !r)
+            return r.error();
+    all.mailbox->doorbell.ring(Bell::collected);
     close_all_but(self->directory());
 
     if (!order.key_file.empty()) {
         const Result<remote::Key> read = remote::read_key(order.key_file);
         if (!read)
             return read.error();
-        key = *read;
+        all.mailbox->key = *read;
     }
     Result<UniqueFd> directory = open_directory(order);
     if (!directory)
         return directory.error();
 
-    if (Result<void> r = map_memory(own, snapshot); !r)
-        return r.error();
+    if (snapshot.mappings.empty())
+        if (Result<void> r = map_memory(own, snapshot); !r)
+            return r.error();
     UniqueFd pagemap(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
     if (!pagemap)
         return system_error(errno, "cannot read /proc/self/pagemap");
     capture::OwnPages pages(std::move(pagemap));
     snapshot.pages = &pages;
 
-    // As the program will find it.
-    call_in_progress = false;
-    forget_failure();
-    errno = caller_errno;
+    restore_program_state(all.session);
     Result<std::uint64_t> bytes = write_file(order, snapshot, directory->get());
     if (!bytes)
         unlinkat(directory->get(), order.temporary.c_str(), 0);
     return bytes;
 }
 
-[[noreturn]] void live_as_copy(const FreezeOrder& order, const capture::OwnFacts& facts,
-                               const Session& session, const SharedMailbox& mailbox) {
+[[noreturn]] void live_as_copy(const Handover& all) {
+    const SharedMailbox& mailbox = all.mailbox;
     mailbox->doorbell.hold();
     prctl(PR_SET_PDEATHSIG, SIGKILL); // without the caller nobody wants the image
-    const Range own[] = {{session.start(), session.start() + session.size}, mailbox.range()};
-    const Result<std::uint64_t> bytes =
-        freeze_here(order, facts, own, mailbox->key, int(session.caller_errno));
+    const Result<std::uint64_t> bytes = freeze_here(all);
     if (bytes) {
         mailbox->bytes = *bytes;
     } else {
@@ -230,7 +273,8 @@ Result<std::uint64_t> freeze_here(const FreezeOrder& order, const capture::OwnFa
         mailbox->sentence[size] = '\0';
     }
     mailbox->done = true;
-    mailbox->doorbell.ring();
+    mailbox->doorbell.ring(Bell::collected);
+    mailbox->doorbell.ring(Bell::done);
     _exit(0);
 }
 
@@ -262,41 +306,105 @@ void remove_temporary(const FreezeOrder& order) {
 
 } // namespace
 
+namespace {
+
+std::uint64_t size_in_memory(std::uint64_t object) {
+    const auto* header = reinterpret_cast<const Elf64_Ehdr*>(object);
+    const auto* segment = reinterpret_cast<const Elf64_Phdr*>(object + header->e_phoff);
+    std::uint64_t size = 0;
+    for (unsigned i = 0; i < header->e_phnum; ++i)
+        if (segment[i].p_type == PT_LOAD)
+            size = std::max(size, segment[i].p_vaddr + segment[i].p_memsz);
+    return size;
+}
+
+// Where no thread may be frozen: in the vDSO, which is another one in another place, and on its way
+// out of an earlier resume, whose last memory is given back now.
+std::vector<capture::NoStandingZone> no_standing_zones() {
+    std::vector<capture::NoStandingZone> zones;
+    zones.push_back({reinterpret_cast<std::uint64_t>(&rfork_depart),
+                     reinterpret_cast<std::uint64_t>(&rfork_depart_end), false});
+    if (const std::uint64_t vdso = getauxval(AT_SYSINFO_EHDR))
+        zones.push_back({vdso, vdso + size_in_memory(vdso), true});
+    return zones;
+}
+
+// From when until all threads may go on.
+struct Copied {
+    pid_t copy = 0;
+    std::uint64_t stall_ns = 0;
+    std::uint64_t fork_ns = 0;
+};
+
+Result<Copied> make_copy(const Session& session, const FreezeOrder& order,
+                         const SharedMailbox& mailbox) {
+    Result<std::string> directory = capture::own_proc_directory();
+    if (!directory)
+        return directory.error();
+    const BlockedSignals blocked;
+    const Result<bool> others = capture::has_other_threads(*directory);
+    if (!others)
+        return others.error();
+
+    const std::uint64_t start = monotonic_ns();
+    capture::Standstill standstill(session.start() + session_stack_bottom,
+                                   capture::process_directory(*directory), no_standing_zones());
+    if (*others)
+        if (Result<void> r = standstill.begin(false); !r)
+            return r.error();
+    release_kept_frames();
+    const capture::OwnFacts facts = capture::ask_own_facts(
+        std::move(*directory),
+        {session.registers, session.xstate(), session.uses_xsave != 0, blocked.before()},
+        std::move(standstill.threads));
+
+    const std::uint64_t before = monotonic_ns();
+    const long copy = arch::syscall(SYS_clone, 0, 0, 0, 0, 0);
+    if (copy == 0)
+        live_as_copy({order, session, facts, mailbox});
+    if (copy < 0)
+        return system_error(int(-copy), "cannot make a copy of the process",
+                            copy == -EAGAIN ? "raise the limit on processes (ulimit -u)"
+                                            : "free memory, or allow more of it to be promised");
+    Copied copied{pid_t(copy), 0, monotonic_ns() - before};
+    if (*others) {
+        mailbox->doorbell.wait(Bell::collected, copied.copy);
+        standstill.end();
+        copied.stall_ns = standstill.duration();
+    } else {
+        copied.stall_ns = monotonic_ns() - start;
+    }
+    return copied;
+}
+
+} // namespace
+
 Result<Frozen> freeze(const Session& session, const FreezeOrder& order) {
     const pid_t caller = getpid();
     SharedMailbox mailbox;
     if (!mailbox)
         return system_error(errno, "cannot map a page to talk to the copy");
-    const capture::OwnFacts facts =
-        capture::ask_own_facts({session.registers, session.xstate(), session.uses_xsave != 0});
+    const Result<Copied> copied = make_copy(session, order, mailbox);
+    if (!copied)
+        return copied.error();
+    const pid_t copy = copied->copy;
 
-    const std::uint64_t start = monotonic_ns();
-    long copy;
-    {
-        BlockedSignals blocked;
-        copy = arch::syscall(SYS_clone, 0, 0, 0, 0, 0);
-        if (copy == 0)
-            live_as_copy(order, facts, session, mailbox);
-    }
-    if (copy < 0)
-        return system_error(int(-copy), "cannot make a copy of the process",
-                            copy == -EAGAIN ? "raise the limit on processes (ulimit -u)"
-                                            : "free memory, or allow more of it to be promised");
     const std::uint64_t forked = monotonic_ns();
-    mailbox->doorbell.wait(pid_t(copy));
+    mailbox->doorbell.wait(Bell::done, copy);
     if (getpid() != caller)
         return forked_meanwhile();
     const std::uint64_t written = monotonic_ns();
     if (!mailbox->done) {
-        const int status = wait_for_copy(pid_t(copy));
+        const int status = wait_for_copy(copy);
         remove_temporary(order);
         return copy_died(status, order);
     }
     if (mailbox->error) {
-        reap_copy(pid_t(copy));
+        reap_copy(copy);
         return Error{mailbox->error, mailbox->sentence};
     }
-    return Frozen{pid_t(copy), mailbox->bytes, mailbox->key, forked - start, written - forked};
+    return Frozen{
+        copy, mailbox->bytes, mailbox->key, copied->fork_ns, copied->stall_ns, written - forked};
 }
 
 Error forked_meanwhile() {

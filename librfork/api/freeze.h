@@ -25,7 +25,8 @@ struct Frozen {
     pid_t copy = 0;
     std::uint64_t bytes = 0;
     remote::Key key{};
-    std::uint64_t fork_ns = 0;  // for which the caller stood still
+    std::uint64_t fork_ns = 0;
+    std::uint64_t stall_ns = 0; // for which the caller's threads stood still
     std::uint64_t write_ns = 0; // until the image was complete
 };
 

@@ -7,6 +7,7 @@
 #include "api/last_error.h"
 #include "api/settings.h"
 #include "api/timing.h"
+#include "api/turn.h"
 #include "remote/address.h"
 #include "remote/claim.h"
 #include "remote/client.h"
@@ -16,6 +17,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,10 +27,20 @@ namespace {
 
 rfork_phase_times last_times;
 
+// Much of what libc does on the way is a cancellation point (pthreads(7)), which this call is not.
 class CallInProgress {
   public:
-    CallInProgress() { call_in_progress = true; }
-    ~CallInProgress() { call_in_progress = false; }
+    explicit CallInProgress(Session& session) : session_(session) {
+        call_in_progress = true;
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &session.cancel_state);
+    }
+    ~CallInProgress() {
+        pthread_setcancelstate(session_.cancel_state, nullptr);
+        call_in_progress = false;
+    }
+
+  private:
+    Session& session_;
 };
 
 // The three lines that a monitor sees of every rfork: two from here, one from the copy's stub.
@@ -141,7 +153,8 @@ Result<int> remote_fork(const Session& session, const char* host) {
         return reply.error;
     }
     remote::tidy(settings->spool, order.name);
-    last_times = {frozen->fork_ns, frozen->write_ns, monotonic_ns() - asked, reply.first_sent};
+    last_times = {frozen->fork_ns, frozen->stall_ns, frozen->write_ns, monotonic_ns() - asked,
+                  reply.first_sent};
     return RFORK_PARENT;
 }
 
@@ -166,7 +179,7 @@ Result<int> checkpoint(const Session& session, const char* path) {
     if (!frozen)
         return frozen.error();
     reap_copy(frozen->copy);
-    last_times = {frozen->fork_ns, frozen->write_ns, 0, 0};
+    last_times = {frozen->fork_ns, frozen->stall_ns, frozen->write_ns, 0, 0};
     return RFORK_PARENT;
 }
 
@@ -193,7 +206,8 @@ extern "C" int rfork_session_run(Session* session, const char* argument, Operati
         return fail({EBUSY, "a signal handler called rfork() while it was running: leave it to the "
                             "program's main flow"});
     ActiveSession active(session);
-    CallInProgress in_progress;
+    CallInProgress in_progress(*session);
+    OwnTurn turn;
     const Result<int> outcome = operation == Operation::fork ? remote_fork(*session, argument)
                                                              : checkpoint(*session, argument);
     if (!outcome)

@@ -14,7 +14,7 @@ static_assert(offsetof(Session, uses_xsave) == SESSION_USES_XSAVE);
 static_assert(offsetof(arch::Registers, rip) == REG_RIP &&
               offsetof(arch::Registers, rsp) == REG_RSP &&
               offsetof(arch::Registers, eflags) == REG_EFLAGS);
-static_assert(SESSION_XSTATE + arch::xstate_limit <= session_stack_bottom);
+static_assert(SESSION_XSTATE + arch::xstate_limit <= session_helper_stack_bottom);
 
 namespace {
 
@@ -33,10 +33,12 @@ long map(std::uint64_t size) {
     if (address < 0)
         return address;
     arch::syscall(__NR_munlock, address, size);
-    long result = arch::syscall(__NR_mprotect, address, session_stack_bottom, prot_rw);
-    if (result == 0)
-        result = arch::syscall(__NR_mprotect, address + session_stack_bottom + page,
-                               size - session_stack_bottom - page, prot_rw);
+    const std::uint64_t parts[] = {0, session_helper_stack_bottom, session_stack_bottom, size};
+    long result = 0;
+    for (unsigned i = 0; i < 3 && result == 0; ++i) {
+        const std::uint64_t start = parts[i] + (i ? page : 0); // behind a guard page
+        result = arch::syscall(__NR_mprotect, address + start, parts[i + 1] - start, prot_rw);
+    }
     if (result == 0)
         return address;
     arch::syscall(__NR_munmap, address, size);

@@ -6,8 +6,8 @@
 // is allocated on the way comes from its arena, never from malloc, whose locks another thread may
 // hold in a copy made by raw clone. One munmap gives everything back.
 //
-//   0        4096             64 KiB                                    1 MiB        size
-//   | Session | XSAVE area ... | (guard page) stack, growing down  <-    | arena ->   |
+//   0        4096             64 KiB                 512 KiB                 1 MiB        size
+//   | Session | XSAVE area ... | (guard) helper's stack <-| (guard) stack <-   | arena ->   |
 #pragma once
 
 #include "arch/arch.h"
@@ -24,7 +24,9 @@ struct Session {
     std::uint64_t size;        // of the whole mapping
     std::uint64_t arena_used;  // offset of the first free byte
     std::int64_t caller_errno; // as it was at the entry
-    Session* outer;            // the session that was active before, for a call from a handler
+    std::int32_t cancel_state; // likewise: pthread_setcancelstate(3)
+    std::int32_t pad;
+    Session* outer; // the session that was active before, for a call from a handler
 
     std::uint64_t start() const { return reinterpret_cast<std::uint64_t>(this); }
     const std::uint8_t* xstate() const {
@@ -32,7 +34,8 @@ struct Session {
     }
 };
 
-inline constexpr std::uint64_t session_stack_bottom = 64 * 1024;
+inline constexpr std::uint64_t session_helper_stack_bottom = 64 * 1024;
+inline constexpr std::uint64_t session_stack_bottom = 512 * 1024; // and the helper's top
 inline constexpr std::uint64_t session_arena_start = 1024 * 1024;
 
 // Of this thread; false again in a copy.
@@ -51,9 +54,16 @@ void rfork_session_destroy(Session*);
 int rfork_session_run(Session*, const char* argument, Operation);
 int rfork_session_failed();
 
-// Where a copy comes to life: entry.S. Unmaps the stub's window, rdi..rdi+rsi, and returns CHILD
-// from the call that froze it.
+// Where a copy comes to life: entry.S. Unmaps the stub, rdi..rdi+rsi, and returns CHILD from the
+// call that froze it. If there are other threads, waits first until they have left the stub: rdx
+// and rcx then say where their frames are and how long, and the first word there counts those that
+// have not.
 void rfork_landing();
+
+// Through which its other threads leave the stub: lowers the counter that rfork_landing waits for,
+// and returns to the frame. A thread without a frame had ended, and does it again.
+void rfork_depart();
+extern const char rfork_depart_end[];
 }
 
 } // namespace rfork::api

@@ -10,7 +10,8 @@ extern "C" {
 #endif
 
 struct rfork_phase_times {
-    uint64_t fork_ns;         /* the caller stood still */
+    uint64_t fork_ns;         /* the clone of the caller */
+    uint64_t stall_ns;        /* the caller's threads stood still, but for the calling one */
     uint64_t write_ns;        /* the copy wrote the image */
     uint64_t request_ns;      /* from the first datagram to the answer */
     uint64_t request_sent_ns; /* CLOCK_REALTIME when the first datagram left */

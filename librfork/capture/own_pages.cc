@@ -165,13 +165,12 @@ Result<void> OwnPages::find_touched_by_table(Range range, std::vector<Range>& pa
     return {};
 }
 
-Result<void> OwnPages::find_resident(Range range, std::vector<Range>& pages) {
+Result<void> find_resident(Range range, std::vector<Range>& pages) {
     if (swap_in_use()) {
         pages.push_back(range);
         return {};
     }
-    std::vector<unsigned char>& resident = resident_;
-    resident.resize(64 * 1024);
+    std::vector<unsigned char> resident(64 * 1024);
     for (std::uint64_t at = range.start; at < range.end;) {
         std::uint64_t size = resident.size() * page;
         if (size > range.end - at)

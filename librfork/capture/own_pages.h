@@ -6,6 +6,9 @@
 
 namespace rfork::capture {
 
+// Appends the pages of shared anonymous memory that may hold anything.
+Result<void> find_resident(Range range, std::vector<Range>& pages);
+
 class OwnPages : public PageSource {
   public:
     // Used in the copy made for the capture only: mappings that cannot be read are made readable
@@ -20,11 +23,9 @@ class OwnPages : public PageSource {
     Result<void> check_guards(Range range);
     Result<void> find_touched(Range range, std::vector<Range>& pages);
     Result<void> find_touched_by_table(Range range, std::vector<Range>& pages);
-    Result<void> find_resident(Range range, std::vector<Range>& pages);
 
     UniqueFd pagemap_;
     std::vector<std::uint64_t> table_; // kept from call to call: the arena takes nothing back
-    std::vector<unsigned char> resident_;
     enum class Scan { with_guards, plain, none }; // PAGEMAP_SCAN, Linux 6.15, 6.7, before
     Scan scan_ = Scan::with_guards;
 };

@@ -1,5 +1,7 @@
 #include "capture/self.h"
 
+#include "capture/inquiry.h"
+
 #include <bit>
 #include <cerrno>
 #include <csignal>
@@ -30,7 +32,6 @@ KernelFacts ask_kernel() {
     for (unsigned number = 1; number <= kinds::signal_count; ++number)
         arch::syscall(SYS_rt_sigaction, number, nullptr, &facts.signal_actions[number - 1],
                       sizeof(std::uint64_t));
-    facts.timer_slack = std::uint64_t(arch::syscall(SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0, 0));
     facts.persona = std::uint64_t(arch::syscall(SYS_personality, 0xffffffff));
     facts.brk = std::uint64_t(arch::syscall(SYS_brk, 0));
     facts.no_new_privileges = arch::syscall(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) > 0;
@@ -43,20 +44,10 @@ KernelFacts ask_kernel() {
 }
 
 void ask_registrations(kinds::ThreadRecord& record) {
-    arch::syscall(SYS_prctl, PR_GET_TID_ADDRESS, &record.tid_address, 0, 0, 0);
+    Inquiry inquiry{};
+    ask_kernel_of_thread(inquiry);
+    take_answers(inquiry, record);
     arch::syscall(SYS_get_robust_list, 0, &record.robust_list, &record.robust_list_size);
-    struct {
-        std::uint64_t sp;
-        std::int32_t flags;
-        std::uint32_t pad;
-        std::uint64_t size;
-    } altstack{};
-    arch::syscall(SYS_sigaltstack, nullptr, &altstack);
-    record.altstack_sp = altstack.sp;
-    record.altstack_flags = std::uint32_t(altstack.flags);
-    record.altstack_size = altstack.size;
-    arch::syscall(SYS_rt_sigprocmask, SIG_BLOCK, nullptr, &record.signal_mask,
-                  sizeof record.signal_mask);
 }
 
 // The kernel does not tell a process where its own area is, so libc's word is taken. The registered
@@ -70,12 +61,19 @@ void ask_rseq(kinds::ThreadRecord& record) {
     record.rseq_signature = signature;
 }
 
+// FXSAVE has no header that would tell what is in use.
+void add_xstate_header(Thread& thread) {
+    const std::uint64_t x87_and_sse = 3;
+    std::memcpy(thread.xstate.data() + arch::xstate_bv_offset, &x87_and_sse, sizeof x87_and_sse);
+}
+
 Thread ask_thread(const SavedRegisters& saved) {
     constexpr int get_fs = 0x1003, get_gs = 0x1004;
     constexpr std::uint64_t user_cs = 0x33, user_ss = 0x2b, no_system_call = ~std::uint64_t(0);
     Thread thread;
     kinds::ThreadRecord& record = thread.record;
     record.tid = std::int32_t(arch::syscall(SYS_gettid));
+    record.signal_mask = saved.signal_mask;
     record.registers = saved.general;
     record.registers.cs = user_cs;
     record.registers.ss = user_ss;
@@ -88,12 +86,19 @@ Thread ask_thread(const SavedRegisters& saved) {
     record.xcr0 = arch::enabled_xstate(saved.by_xsave);
     record.xstate_size = (arch::xstate_layout(record.xcr0, record.layout) + 7) / 8 * 8;
     thread.xstate.assign(saved.xstate, saved.xstate + record.xstate_size);
-    if (!saved.by_xsave) { // FXSAVE has no header that would tell what is in use
-        const std::uint64_t x87_and_sse = 3;
-        std::memcpy(thread.xstate.data() + arch::xstate_bv_offset, &x87_and_sse,
-                    sizeof x87_and_sse);
-    }
+    if (!saved.by_xsave)
+        add_xstate_header(thread);
     return thread;
+}
+
+// What the others have in common with the caller: the layout of vector state.
+void complete(Thread& other, const Thread& caller, bool by_xsave) {
+    other.record.xcr0 = caller.record.xcr0;
+    other.record.xstate_size = caller.record.xstate_size;
+    std::memcpy(other.record.layout, caller.record.layout, sizeof other.record.layout);
+    other.xstate.resize(other.record.xstate_size);
+    if (!by_xsave)
+        add_xstate_header(other);
 }
 
 bool any_interval_timer() {
@@ -130,27 +135,58 @@ Error cannot_carry(const std::string& what, const std::string& remedy) {
 
 } // namespace
 
-OwnFacts ask_own_facts(const SavedRegisters& saved) {
+OwnFacts ask_own_facts(std::string directory, const SavedRegisters& saved,
+                       std::vector<Thread> others) {
     OwnFacts facts;
+    facts.directory = std::move(directory);
     facts.kernel = ask_kernel();
-    facts.thread = ask_thread(saved);
+    facts.threads.reserve(1 + others.size());
+    facts.threads.push_back(ask_thread(saved));
+    for (Thread& other : others) {
+        complete(other, facts.threads.front(), saved.by_xsave);
+        facts.threads.push_back(std::move(other));
+    }
+    const auto pid = std::int32_t(arch::syscall(SYS_getpid));
+    for (Thread& thread : facts.threads)
+        if (thread.record.tid == pid)
+            thread.record.flags |= kinds::thread_leads;
     facts.timer_armed = any_interval_timer();
     arch::syscall(SYS_rt_sigpending, &facts.pending_signals, sizeof facts.pending_signals);
+    facts.pending_signals &= saved.signal_mask; // the others have only just come
     return facts;
 }
 
-Result<Self> Self::open(const OwnFacts& facts) {
-    // /proc may belong to another pid namespace than getppid(2) speaks of.
-    UniqueFd status(::open("/proc/self/status", O_RDONLY | O_CLOEXEC));
-    char text[2048];
-    const ssize_t got = status ? ::read(status.get(), text, sizeof text - 1) : -1;
+// The main thread's directory speaks for all, as long as there is a main thread.
+Result<std::string> own_proc_directory() {
+    char link[64];
+    const ssize_t got = readlink("/proc/thread-self", link, sizeof link - 1);
     if (got <= 0)
-        return system_error(errno, "cannot read /proc/self/status", "mount /proc");
-    text[got] = '\0';
-    const std::string parent = field(text, "PPid");
-    UniqueFd directory(::open(("/proc/" + parent).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        return system_error(errno, "cannot read /proc/thread-self", "mount /proc");
+    link[got] = '\0';
+    const std::string thread = std::string("/proc/") + link;
+    const std::string process = process_directory(thread);
+    char executable[1];
+    if (readlink((process + "/exe").c_str(), executable, sizeof executable) < 0)
+        return thread;
+    return process;
+}
+
+std::string process_directory(const std::string& directory) {
+    return directory.substr(0, directory.find("/task/"));
+}
+
+Result<bool> has_other_threads(const std::string& directory) {
+    struct stat tasks;
+    if (stat((process_directory(directory) + "/task").c_str(), &tasks) != 0)
+        return system_error(errno, "cannot count the threads of the process");
+    return tasks.st_nlink > 3; // ".", ".." and one for each thread
+}
+
+// Seen from the copy, whose parent the process is.
+Result<Self> Self::open(const OwnFacts& facts) {
+    UniqueFd directory(::open(facts.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!directory)
-        return system_error(errno, "cannot open /proc/" + parent + " of the calling process");
+        return system_error(errno, "cannot open " + facts.directory + " of the calling process");
     Self self(getppid(), std::move(directory), facts);
     Result<std::string> of_caller = self.read("status");
     if (!of_caller)
@@ -169,12 +205,6 @@ Result<UniqueFd> Self::descriptor(int number) const {
 }
 
 Result<void> Self::check_capturable() const {
-    struct stat tasks;
-    if (fstatat(directory(), "task", &tasks, 0) != 0)
-        return system_error(errno, "cannot count the threads of the process");
-    if (tasks.st_nlink > 3) // ".", ".." and one for each thread
-        return cannot_carry("the process has " + std::to_string(tasks.st_nlink - 2) + " threads",
-                            "call rfork() while there is one");
     if (facts_->timer_armed)
         return cannot_carry("an interval timer or alarm is armed", "disarm it before the call");
     const Result<std::string> timers = read("timers"); // absent without CONFIG_CHECKPOINT_RESTORE

@@ -17,16 +17,26 @@ struct SavedRegisters {
     const arch::Registers& general;
     const std::uint8_t* xstate; // an XSAVE area, or what FXSAVE writes
     bool by_xsave;
+    std::uint64_t signal_mask; // before the call blocked any
 };
 
 // Asked in the caller.
 struct OwnFacts {
+    std::string directory; // the process's in /proc
     KernelFacts kernel;
-    Thread thread;
+    std::vector<Thread> threads; // the caller first
     std::uint64_t pending_signals = 0;
     bool timer_armed = false;
 };
-OwnFacts ask_own_facts(const SavedRegisters& saved);
+OwnFacts ask_own_facts(std::string directory, const SavedRegisters& saved,
+                       std::vector<Thread> others);
+
+// Where the calling process is found in /proc, which may have been mounted in another pid
+// namespace.
+Result<std::string> own_proc_directory();
+std::string process_directory(const std::string& directory); // without /task/TID
+// Whether there are threads besides the calling one.
+Result<bool> has_other_threads(const std::string& directory);
 
 // Seen from the copy: the caller is the copy's parent, which stands still and waits.
 class Self : public Source {
@@ -37,7 +47,7 @@ class Self : public Source {
     int directory() const override { return directory_.get(); }
     const std::string& status() const override { return status_; }
     const KernelFacts& facts() const override { return facts_->kernel; }
-    const std::vector<Thread>& threads() const override { return threads_; }
+    const std::vector<Thread>& threads() const override { return facts_->threads; }
     Result<UniqueFd> descriptor(int number) const override;
 
     // What an image cannot carry although no collector would come across it.
@@ -48,13 +58,12 @@ class Self : public Source {
 
   private:
     Self(pid_t pid, UniqueFd directory, const OwnFacts& facts)
-        : pid_(pid), directory_(std::move(directory)), facts_(&facts), threads_{facts.thread} {}
+        : pid_(pid), directory_(std::move(directory)), facts_(&facts) {}
 
     pid_t pid_;
     UniqueFd directory_;
     std::string status_;
     const OwnFacts* facts_;
-    std::vector<Thread> threads_;
 };
 
 } // namespace rfork::capture

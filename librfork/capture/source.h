@@ -18,7 +18,6 @@ namespace rfork::capture {
 // What only the process itself, or a tracer in its place, can ask the kernel.
 struct KernelFacts {
     std::array<kinds::SignalAction, kinds::signal_count> signal_actions{};
-    std::uint64_t timer_slack = 0;
     std::uint64_t persona = 0;
     std::uint64_t brk = 0;
     bool no_new_privileges = false;

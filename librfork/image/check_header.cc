@@ -66,7 +66,8 @@ Result<void> check_layout(const Header& header) {
 Result<void> check_window(const Header& header, const Front& front) {
     const Window& window = header.window;
     bool ordered = window.base < window.metadata && window.metadata < window.scratch &&
-                   window.scratch < window.end && window.end <= address_limit;
+                   window.scratch < window.stacks && window.stacks < window.frames &&
+                   window.frames <= window.end && window.end <= address_limit;
     bool aligned = page_aligned(window.base) && page_aligned(window.metadata);
     if (!ordered || !aligned || header.metadata_size > window.scratch - window.metadata)
         return damaged("its stub's window makes no sense");

@@ -42,8 +42,17 @@ struct Window {
     std::uint64_t base;     // where the stub's first page is mapped
     std::uint64_t metadata; // address of the Header below
     std::uint64_t scratch;  // first byte behind the metadata; zero-filled
+    std::uint64_t stacks;   // of the stub in all threads but the first, thread_stack_size each
+    std::uint64_t frames;   // top of the stub's own stack; signal frames of the other threads
     std::uint64_t end;
 };
+
+inline constexpr std::uint64_t thread_stack_size = 32 * 1024;
+
+// At `frames`, a counter of the threads that have not left; then a frame each.
+inline constexpr std::uint64_t frames_header_size = 64;
+inline constexpr std::uint64_t frame_size = 3200;        // with room for all vector state but AMX
+inline constexpr std::uint64_t large_frame_size = 12800; // and with AMX
 
 // Descriptor numbers that the frozen process does not use, for the stub's own descriptors.
 enum PrivateDescriptor : unsigned {
@@ -142,7 +151,7 @@ struct RecordHeader {
     std::uint32_t size;
 };
 
-static_assert(sizeof(Header) == 240 && sizeof(Mapping) == 48 && sizeof(Extent) == 32 &&
+static_assert(sizeof(Header) == 256 && sizeof(Mapping) == 48 && sizeof(Extent) == 32 &&
               sizeof(RecordHeader) == 8);
 
 } // namespace rfork::image

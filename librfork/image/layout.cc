@@ -5,8 +5,8 @@
 //
 //   0 ........ program ..... window ................ heap, libraries, [stack] of either
 //                            |
-//                            stub | metadata | parked vDSO | ........ stack of the stub
-//                            base   metadata   scratch                               end
+//                            stub | metadata | parked vDSO | stacks, one a thread | frames
+//                            base   metadata   scratch       stacks           frames     end
 //
 // Behind the last step the program's own memory is mapped around the window; whoever resumes at the
 // frozen rip unmaps it (arch/x86_64/entry.S), so that nothing of ours remains.
@@ -148,14 +148,41 @@ void choose_private_descriptors(const std::vector<int>& used, Header& header) {
     }
 }
 
+// What the threads but the first need of the window.
+struct Rooms {
+    std::uint64_t stacks = 0;
+    std::uint64_t frames = 0;
+};
+
+Rooms rooms_for_threads(const Snapshot& snapshot) {
+    Rooms rooms;
+    const bool led =
+        std::any_of(snapshot.threads.begin(), snapshot.threads.end(),
+                    [](const capture::Thread& t) { return t.record.flags & kinds::thread_leads; });
+    if (snapshot.threads.size() == 1 && led)
+        return rooms;
+    rooms.frames = frames_header_size;
+    for (const capture::Thread& thread : snapshot.threads) {
+        std::uint64_t in_use = 0;
+        std::memcpy(&in_use, thread.xstate.data() + arch::xstate_bv_offset, sizeof in_use);
+        rooms.stacks += thread_stack_size;
+        rooms.frames += in_use & arch::xstate_amx ? large_frame_size : frame_size;
+    }
+    rooms.frames = page_up(rooms.frames);
+    return rooms;
+}
+
 // Which registers are told about the window is the landing's calling convention.
 void encode_threads(const Snapshot& snapshot, const Window& window, capture::RecordList& records) {
     for (std::size_t i = 0; i < snapshot.threads.size(); ++i) {
         const capture::Thread& thread = snapshot.threads[i];
         kinds::ThreadRecord record = thread.record;
+        record.departure = snapshot.departure;
         if (i == 0 && snapshot.unmaps_window) {
             record.registers.rdi = window.base;
-            record.registers.rsi = window.end - window.base;
+            record.registers.rsi = window.frames - window.base;
+            record.registers.rdx = window.frames == window.end ? 0 : window.frames;
+            record.registers.rcx = window.end - window.frames;
         }
         records.add(Kind::thread, record, thread.xstate.data(), thread.xstate.size());
     }
@@ -200,11 +227,15 @@ Result<Layout> lay_out(const Snapshot& snapshot, std::uint64_t stub_size) {
     h.metadata_offset = stub_offset + stub_size;
     h.metadata_size = tables({});
     const std::uint64_t in_memory = stub_size + page_up(h.metadata_size);
-    const std::uint64_t window_size = in_memory + parking_size + stack_size;
+    const Rooms rooms = rooms_for_threads(snapshot);
+    const std::uint64_t stacks = in_memory + parking_size;
+    const std::uint64_t frames = stacks + rooms.stacks + stack_size;
+    const std::uint64_t window_size = frames + rooms.frames;
     const Result<std::uint64_t> base = find_window(layout.mappings, window_size);
     if (!base)
         return base.error();
-    h.window = {*base, *base + stub_size, *base + in_memory, *base + window_size};
+    h.window = {*base,          *base + stub_size, *base + in_memory,
+                *base + stacks, *base + frames,    *base + window_size};
     tables(h.window);
 
     h.core_offset = page_up(h.metadata_offset + h.metadata_size);

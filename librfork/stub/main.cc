@@ -17,7 +17,8 @@
 namespace rfork::stub {
 namespace {
 
-static_assert(offsetof(image::Header, window) + offsetof(image::Window, end) == HEADER_WINDOW_END);
+static_assert(offsetof(image::Header, window) + offsetof(image::Window, frames) ==
+              HEADER_WINDOW_FRAMES);
 
 struct Start { // what the kernel put on the initial stack
     const char* const* environment;

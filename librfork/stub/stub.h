@@ -53,7 +53,14 @@ struct Stub {
     KernelMapping kernel[kernel_mappings_limit];
     unsigned kernel_mappings = 0;
 
-    const kinds::ThreadRecord* leader = nullptr; // the thread that this one becomes
+    // Threads: kinds/thread/restore.cc.
+    bool keeps_ids = false;                      // the program gets its tids again
+    const kinds::ThreadRecord* caller = nullptr; // that froze the program
+    const kinds::ThreadRecord* leader = nullptr; // that this one becomes; none if it had ended
+    unsigned threads = 0;                        // made
+    std::uint64_t next_frame = 0;
+    std::uint32_t ready = 0; // futex: how many of them wait
+    std::uint32_t go = 0;    // futex: for what
 };
 
 // report.cc: "what 'detail': why", to the status pipe or to standard error, and the end.
@@ -115,8 +122,10 @@ void place_kernel_mappings(Stub&);
 void clear_address_space(Stub&);
 void restore_memory(Stub&);
 
-// The thread that the program's first one becomes, and the end of the stub.
+// The end of the stub, in all threads: kinds/thread/restore.cc.
 [[noreturn]] void leave(Stub&);
+// What the thread with that id is called now.
+std::int32_t tid_now(const Stub&, std::int32_t frozen_tid);
 
 // claim.cc
 void claim(Stub&);

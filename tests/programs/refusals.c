@@ -8,7 +8,6 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -96,15 +95,6 @@ static void unix_socket(void) {
 }
 static void inet_socket(void) {
     refused("socket", at(5, socket(AF_INET, SOCK_DGRAM, 0)));
-}
-static void *wait_for_ever(void *nothing) {
-    pause();
-    return nothing;
-}
-static void second_thread(void) {
-    pthread_t thread;
-    CHECK(pthread_create(&thread, NULL, wait_for_ever, NULL) == 0);
-    refused("2 threads", -1);
 }
 static void interval_timer(void) {
     const struct itimerval hour = {.it_value = {.tv_sec = 3600}};
@@ -298,7 +288,6 @@ static const struct {
     CASE(named_pipe),
     CASE(unix_socket),
     CASE(inet_socket),
-    CASE(second_thread),
     CASE(interval_timer),
     CASE(posix_timer),
     CASE(pending_signal),

@@ -109,17 +109,66 @@ enter:                                  // rdi: argument, esi: operation
     .size enter, . - enter
 
 // The copy's first instruction, and all that is left of us there: rsp is at the return address of
-// the call, rdi and rsi say where the stub was.
+// the call, rdi and rsi say where the stub was; rdx and rcx, where the other threads' frames are.
     .globl rfork_landing
     .hidden rfork_landing
     .type rfork_landing, @function
 rfork_landing:
     .cfi_startproc
-    mov     $11, %eax                   // munmap
+    test    %rdx, %rdx
+    jz      2f
+    mov     %rdx, rfork_kept_frames(%rip)
+    mov     %rcx, 8+rfork_kept_frames(%rip)
+    mov     %rdi, %r8
+    mov     %rsi, %r9
+    mov     %rdx, %rdi                  // the counter
+1:  mov     (%rdi), %edx
+    test    %edx, %edx
+    jz      3f
+    mov     $128, %esi                  // FUTEX_WAIT_PRIVATE
+    xor     %r10d, %r10d                // for as long as it takes
+    mov     $202, %eax                  // futex
+    syscall
+    jmp     1b
+3:  mov     %r8, %rdi
+    mov     %r9, %rsi
+2:  mov     $11, %eax                   // munmap
     syscall
     xor     %eax, %eax                  // RFORK_CHILD
     ret
     .cfi_endproc
     .size rfork_landing, . - rfork_landing
+
+// The way of the other threads, from the stub: rdi is at the signal frame, or 0; rsi at the counter.
+// Once that has been lowered, neither the stub's code nor its stack may be touched.
+    .globl rfork_depart
+    .hidden rfork_depart
+    .type rfork_depart, @function
+rfork_depart:
+    .cfi_startproc
+    .cfi_undefined rip
+    lea     8(%rdi), %rsp               // as if the handler had returned through pretcode
+    lock decl (%rsi)
+    jnz     1f
+    mov     %rdi, %r8
+    mov     %rsi, %rdi
+    mov     $129, %esi                  // FUTEX_WAKE_PRIVATE
+    mov     $1, %edx
+    mov     $202, %eax                  // futex
+    syscall
+    mov     %r8, %rdi
+1:  test    %rdi, %rdi
+    jz      2f
+    mov     $15, %eax                   // rt_sigreturn
+    syscall
+2:  xor     %edi, %edi
+    mov     $60, %eax                   // exit
+    syscall
+    ud2
+    .cfi_endproc
+    .size rfork_depart, . - rfork_depart
+    .globl rfork_depart_end
+    .hidden rfork_depart_end
+rfork_depart_end:
 
     .section .note.GNU-stack, "", @progbits

@@ -19,7 +19,8 @@ void ask_for_amx(const Stub& stub) {
         fail(stub, int(-r), "this kernel does not permit the AMX registers that the program uses");
 }
 
-void refit_xstate(const Stub& stub, const kinds::ThreadRecord& thread, Frame& frame) {
+void refit_xstate(const Stub& stub, const kinds::ThreadRecord& thread, std::uint8_t* to,
+                  std::uint64_t room) {
     const std::uint8_t* from = thread.xstate();
     const auto in_use = *reinterpret_cast<const std::uint64_t*>(from + arch::xstate_bv_offset);
     if (in_use & arch::xstate_amx)
@@ -28,11 +29,10 @@ void refit_xstate(const Stub& stub, const kinds::ThreadRecord& thread, Frame& fr
     // its initial state.
     arch::XstateComponent layout[arch::xstate_components];
     const std::uint32_t size = arch::xstate_layout(in_use, layout);
-    if (size + sizeof arch::fp_xstate_magic2 > sizeof frame.xstate)
+    if (size + sizeof arch::fp_xstate_magic2 > room)
         fail(stub, EOPNOTSUPP, "this CPU has more vector state than rfork has room for");
 
-    std::uint8_t* to = frame.xstate;
-    memset(to, 0, sizeof frame.xstate);
+    memset(to, 0, room);
     memcpy(to, from, 464); // x87 and SSE, up to the software-reserved bytes
     *reinterpret_cast<std::uint64_t*>(to + arch::xstate_bv_offset) = in_use;
     for (unsigned i = 2; i < arch::xstate_components; ++i) {
@@ -55,10 +55,10 @@ void refit_xstate(const Stub& stub, const kinds::ThreadRecord& thread, Frame& fr
 
 } // namespace
 
-void build_frame(const Stub& stub, const kinds::ThreadRecord& thread, Frame& frame) {
-    arch::SignalFrame& f = frame.signal;
+void build_frame(const Stub& stub, const kinds::ThreadRecord& thread, std::uint8_t* xstate,
+                 std::uint64_t xstate_room, arch::SignalFrame& f) {
     memset(&f, 0, sizeof f);
-    refit_xstate(stub, thread, frame);
+    refit_xstate(stub, thread, xstate, xstate_room);
 
     const arch::Registers& r = thread.registers;
     arch::SignalContext& c = f.uc_mcontext;
@@ -68,7 +68,7 @@ void build_frame(const Stub& stub, const kinds::ThreadRecord& thread, Frame& fra
     c.rdx = r.rdx, c.rax = r.rax, c.rcx = r.rcx, c.rsp = r.rsp;
     c.rip = r.rip, c.eflags = r.eflags;
     c.cs = std::uint16_t(r.cs), c.ss = std::uint16_t(r.ss);
-    c.fpstate = reinterpret_cast<std::uint64_t>(frame.xstate);
+    c.fpstate = reinterpret_cast<std::uint64_t>(xstate);
 
     f.uc_flags = arch::uc_sigcontext_ss | arch::uc_strict_restore_ss;
     if (stub.xsave)

@@ -1,7 +1,7 @@
 // The first and the last instruction of the stub.
 //
 // The kernel enters at stub_start with the argument block on its own stack. The stub unmaps that
-// stack later, so it moves at once to one of its own, at the end of its window.
+// stack later, so it moves at once to one of its own, near the end of its window.
 #include "arch/x86_64/offsets.h"
 
     .section .text.start, "ax", @progbits
@@ -10,7 +10,7 @@
 stub_start:
     mov     %rsp, %rdi                  // argc, argv, envp, auxv
     lea     stub_metadata(%rip), %rsi   // image::Header, mapped right behind the stub
-    mov     HEADER_WINDOW_END(%rsi), %rsp
+    mov     HEADER_WINDOW_FRAMES(%rsi), %rsp
     xor     %ebp, %ebp
     call    stub_main
     ud2
@@ -26,5 +26,33 @@ stub_leave:
     syscall
     ud2
     .size stub_leave, . - stub_leave
+
+// [[noreturn]] void stub_depart(departure, SignalFrame*, counter)
+    .globl stub_depart
+    .type stub_depart, @function
+stub_depart:
+    mov     %rdi, %rax
+    mov     %rsi, %rdi
+    mov     %rdx, %rsi
+    jmp     *%rax
+    .size stub_depart, . - stub_depart
+
+// long stub_clone(clone_args*, size, Stub*, ThreadRecord*, index)
+    .globl stub_clone
+    .type stub_clone, @function
+stub_clone:
+    mov     %rcx, %r10                  // the system call spares all but rax, rcx and r11
+    mov     $435, %eax                  // clone3
+    syscall
+    test    %rax, %rax
+    jz      1f
+    ret
+1:  mov     %rdx, %rdi
+    mov     %r10, %rsi
+    mov     %r8d, %edx
+    xor     %ebp, %ebp
+    call    stub_thread
+    ud2
+    .size stub_clone, . - stub_clone
 
     .section .note.GNU-stack, "", @progbits

@@ -6,9 +6,6 @@ namespace rfork::kinds {
 Result<void> collect_attributes(const capture::Source& source, capture::Snapshot& snapshot) {
     const capture::KernelFacts& facts = source.facts();
     AttributesRecord record{};
-    const std::string& name = snapshot.identity.name;
-    name.copy(record.name, sizeof record.name - 1);
-    record.timer_slack = facts.timer_slack;
     record.no_new_privileges = facts.no_new_privileges;
     record.child_subreaper = facts.child_subreaper;
     record.thp_disable = facts.thp_disable;

@@ -7,13 +7,11 @@ namespace rfork::kinds {
 
 struct AttributesRecord {
     image::RecordHeader header;
-    char name[16]; // PR_SET_NAME
-    std::uint64_t timer_slack;
     std::uint32_t no_new_privileges;
     std::uint32_t child_subreaper;
     std::uint32_t thp_disable;
     std::uint32_t not_dumpable;
 };
-static_assert(sizeof(AttributesRecord) == 48);
+static_assert(sizeof(AttributesRecord) == 24);
 
 } // namespace rfork::kinds

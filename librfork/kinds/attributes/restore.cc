@@ -8,8 +8,6 @@ namespace rfork::stub {
 
 void restore_attributes(Stub& stub, const image::RecordHeader& header) {
     const auto& record = as<kinds::AttributesRecord>(header);
-    arch::syscall(__NR_prctl, PR_SET_NAME, record.name);
-    arch::syscall(__NR_prctl, PR_SET_TIMERSLACK, record.timer_slack);
     if (record.no_new_privileges)
         if (long r = arch::syscall(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); r < 0)
             fail(stub, int(-r), "cannot set no_new_privs again");

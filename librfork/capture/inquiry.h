@@ -1,0 +1,39 @@
+// What only a thread itself can ask the kernel.
+//
+// A tracer makes each stopped thread call rfork_inquire() on a stack of its own; the thread writes
+// the answers down, rings, and waits for its registers. The code uses general registers only, so
+// the thread's vector state is never touched.
+#pragma once
+
+#include "kinds/thread/record.h"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace rfork::capture {
+
+struct Inquiry {
+    std::uint32_t answered; // a futex
+    std::uint32_t never;    // one that nobody rings
+    std::uint64_t tid_address;
+    std::uint64_t timer_slack;
+    kinds::Scheduling scheduling;
+    struct {
+        std::uint64_t sp;
+        std::int32_t flags;
+        std::uint32_t pad;
+        std::uint64_t size;
+    } altstack;
+    char name[16];
+};
+
+inline constexpr std::size_t inquiry_stack_size = 1024;
+
+void take_answers(const Inquiry& inquiry, kinds::ThreadRecord& record);
+
+// The questions themselves, for a thread that asks them for its own.
+void ask_kernel_of_thread(Inquiry&);
+
+extern "C" [[noreturn]] void rfork_inquire(Inquiry*);
+
+} // namespace rfork::capture

@@ -1,0 +1,146 @@
+#include "capture/standstill.h"
+
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+#include <linux/close_range.h>
+#include <linux/futex.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+namespace rfork::capture {
+
+extern "C" long rfork_clone_helper(std::uint64_t flags, std::uint64_t stack_top,
+                                   std::uint32_t* parent_tid, std::uint32_t* child_tid,
+                                   void (*function)(Standstill*), Standstill* argument);
+
+namespace {
+
+constexpr std::uint32_t standing = 1u << 30; // no tid reaches this bit
+
+std::uint64_t now_ns() {
+    timespec t{};
+    arch::syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &t);
+    return std::uint64_t(t.tv_sec) * 1'000'000'000 + std::uint64_t(t.tv_nsec);
+}
+
+// Not private: the kernel's own wake-up at a thread's end is not (CLONE_CHILD_CLEARTID).
+void wait_while(std::uint32_t& word, std::uint32_t value) {
+    while (__atomic_load_n(&word, __ATOMIC_ACQUIRE) == value)
+        arch::syscall(SYS_futex, &word, FUTEX_WAIT, value, nullptr, nullptr, 0);
+}
+
+void set(std::uint32_t& word, std::uint32_t value) {
+    __atomic_store_n(&word, value, __ATOMIC_RELEASE);
+    arch::syscall(SYS_futex, &word, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+}
+
+// Yama lets a process trace its descendants only, unless they say that they want it.
+class WantsToBeTraced {
+  public:
+    explicit WantsToBeTraced(std::uint32_t by)
+        : said_(arch::syscall(SYS_prctl, PR_SET_PTRACER, by, 0, 0, 0) == 0) {}
+    ~WantsToBeTraced() {
+        if (said_)
+            arch::syscall(SYS_prctl, PR_SET_PTRACER, 0, 0, 0, 0);
+    }
+
+  private:
+    bool said_;
+};
+
+struct KernelAction {
+    std::uint64_t handler, flags, restorer, mask;
+};
+
+// A step that the kernel reports to a thread which ignores SIGTRAP makes it forget that it does.
+class KeptTrapAction {
+  public:
+    KeptTrapAction() { ask(action_); }
+    ~KeptTrapAction() {
+        KernelAction now;
+        ask(now);
+        if (now.handler != action_.handler)
+            arch::syscall(SYS_rt_sigaction, SIGTRAP, &action_, nullptr, sizeof action_.mask);
+    }
+
+  private:
+    static void ask(KernelAction& action) {
+        arch::syscall(SYS_rt_sigaction, SIGTRAP, nullptr, &action, sizeof action.mask);
+    }
+    KernelAction action_{};
+};
+
+} // namespace
+
+Result<void> Standstill::begin(bool and_caller) {
+    and_caller_ = and_caller;
+    caller_ = pid_t(arch::syscall(SYS_gettid));
+    may_start_ = may_end_ = 0;
+    const KeptTrapAction kept;
+    const long started =
+        rfork_clone_helper(CLONE_VM | CLONE_FILES | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
+                           stack_top_, &helper_, &helper_, &Standstill::work, this);
+    if (started < 0)
+        return system_error(int(-started), "cannot start a process that stops the other threads",
+                            "raise the limit on processes (ulimit -u)");
+    helper_id_ = pid_t(started);
+    const auto helper = std::uint32_t(started);
+    {
+        const WantsToBeTraced wants(helper);
+        set(may_start_, 1);
+        wait_while(helper_, helper);
+    }
+    if (helper_ != (helper | standing)) {
+        await_helper();
+        return Error{EIO, "the process that was to stop the other threads was killed: try again"};
+    }
+    if (!outcome_)
+        end();
+    return outcome_;
+}
+
+void Standstill::end() {
+    if (!helper_id_)
+        return;
+    set(may_end_, 1);
+    wait_while(helper_, std::uint32_t(helper_id_) | standing);
+    await_helper();
+}
+
+// The helper's clone had no exit signal, so only __WALL finds it.
+void Standstill::await_helper() {
+    while (arch::syscall(SYS_wait4, helper_id_, nullptr, __WALL, nullptr) == -EINTR) {
+    }
+    helper_id_ = 0;
+}
+
+void Standstill::work(Standstill* here) {
+    here->help();
+    for (;;)
+        arch::syscall(SYS_exit, 0);
+}
+
+void Standstill::help() {
+    arch::syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    // Leaves the descriptors that we share with the program to it. A kernel that cannot
+    // (before 5.9) makes a copy of the table.
+    if (arch::syscall(SYS_close_range, 0, ~0u, CLOSE_RANGE_UNSHARE) < 0)
+        arch::syscall(SYS_unshare, CLONE_FILES);
+    const KernelAction by_default{};
+    arch::syscall(SYS_rt_sigaction, SIGCHLD, &by_default, nullptr, sizeof by_default.mask);
+    wait_while(may_start_, 0);
+
+    began_ = now_ns();
+    Tracer tracer(directory_, caller_, zones_);
+    outcome_ = tracer.stop(and_caller_);
+    threads = tracer.take_threads();
+    set(helper_, helper_ | standing);
+    wait_while(may_end_, 0);
+    tracer.release();
+    duration_ = now_ns() - began_;
+}
+
+} // namespace rfork::capture

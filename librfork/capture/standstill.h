@@ -1,0 +1,56 @@
+// A time in which no thread of the process runs but the calling one.
+//
+// begin() starts a helper: a process that shares our memory, with an empty descriptor table of its
+// own and a stack out of the session, and that nobody's wait(2) finds. It stops and reads the other
+// threads (tracer.h), and holds them until end(). As long as it works, the calling thread does
+// nothing but wait, so the two can share the thread pointer and the arena; while the calling thread
+// works, the helper only waits.
+#pragma once
+
+#include "capture/tracer.h"
+
+#include <cstdint>
+
+namespace rfork::capture {
+
+class Standstill {
+  public:
+    // `stack_top`: of a stack for the helper. `directory`: the process's in /proc.
+    Standstill(std::uint64_t stack_top, std::string directory, std::vector<NoStandingZone> zones)
+        : stack_top_(stack_top), directory_(std::move(directory)), zones_(std::move(zones)) {}
+    ~Standstill() { end(); }
+    Standstill(const Standstill&) = delete;
+    Standstill& operator=(const Standstill&) = delete;
+
+    // All signals must be blocked. `and_caller`: the calling thread has something pending.
+    Result<void> begin(bool and_caller);
+    // Everybody goes on. Nothing if there is no standstill.
+    void end();
+
+    // What the others were doing.
+    std::vector<Thread> threads;
+    // For how long they stood still, in nanoseconds; after end().
+    std::uint64_t duration() const { return duration_; }
+
+  private:
+    static void work(Standstill* here);
+    void help();
+    bool start_helper();
+    void await_helper();
+
+    std::uint64_t stack_top_;
+    std::string directory_;
+    std::vector<NoStandingZone> zones_;
+    bool and_caller_ = false;
+    pid_t caller_ = 0;
+    pid_t helper_id_ = 0;
+    Result<void> outcome_;
+    std::uint64_t began_ = 0, duration_ = 0;
+
+    // Futexes. The kernel clears `helper_` when the helper has ended.
+    std::uint32_t helper_ = 0;
+    std::uint32_t may_start_ = 0;
+    std::uint32_t may_end_ = 0;
+};
+
+} // namespace rfork::capture

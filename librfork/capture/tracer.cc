@@ -1,0 +1,434 @@
+#include "capture/tracer.h"
+
+#include "arch/x86_64/tracee.h"
+#include "base/unique_fd.h"
+#include "capture/restarted_calls.h"
+#include "capture/rseq.h"
+#include "capture/source.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <dirent.h>
+#include <elf.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+namespace rfork::capture {
+namespace {
+
+constexpr std::uint64_t patience_ns = 10'000'000'000;
+constexpr std::uint64_t all_signals = ~std::uint64_t(0);
+
+std::uint64_t now_ns() {
+    timespec t{};
+    arch::syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &t);
+    return std::uint64_t(t.tv_sec) * 1'000'000'000 + std::uint64_t(t.tv_nsec);
+}
+
+template <class Address, class Data>
+long trace(unsigned request, pid_t tid, Address address, Data data) {
+    return arch::syscall(SYS_ptrace, request, tid, address, data);
+}
+
+long get_registers(pid_t tid, arch::Registers& registers) {
+    iovec io{&registers, sizeof registers};
+    return trace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &io);
+}
+
+long set_registers(pid_t tid, const arch::Registers& registers) {
+    iovec io{const_cast<arch::Registers*>(&registers), sizeof registers};
+    return trace(PTRACE_SETREGSET, tid, NT_PRSTATUS, &io);
+}
+
+long set_mask(pid_t tid, std::uint64_t mask) {
+    return trace(PTRACE_SETSIGMASK, tid, sizeof mask, &mask);
+}
+
+constexpr std::uint64_t bit(int signal) {
+    return std::uint64_t(1) << (signal - 1);
+}
+
+// The set of signals in one of a stopped thread's two queues.
+std::uint64_t pending(pid_t tid, std::uint32_t flags) {
+    std::uint64_t set = 0;
+    constexpr int at_once = 16;
+    siginfo_t info[at_once];
+    ptrace_peeksiginfo_args arguments{};
+    arguments.flags = flags;
+    arguments.nr = at_once;
+    long got;
+    while ((got = trace(PTRACE_PEEKSIGINFO, tid, &arguments, info)) > 0) {
+        for (long i = 0; i < got; ++i)
+            set |= bit(info[i].si_signo);
+        arguments.off += std::uint64_t(got);
+    }
+    return set;
+}
+
+Error died(pid_t tid) {
+    return {EIO, "thread " + std::to_string(tid) + " came to its end while it was being read"};
+}
+
+// Waits for a change of any tracee; SIGCHLD is blocked, and stays pending from when it came.
+bool wait_for_change(std::uint64_t deadline) {
+    const std::uint64_t now = now_ns();
+    if (now >= deadline)
+        return false;
+    const std::uint64_t set = bit(SIGCHLD), left = deadline - now;
+    const timespec time{time_t(left / 1'000'000'000), long(left % 1'000'000'000)};
+    arch::syscall(SYS_rt_sigtimedwait, &set, nullptr, &time, sizeof set);
+    return true;
+}
+
+enum class Change { stopped, gone, nothing };
+
+// One look at a tracee. A signal that it was about to receive is given to it.
+Change look(pid_t tid) {
+    for (;;) {
+        int status = 0;
+        const long r = arch::syscall(SYS_wait4, tid, &status, __WALL | WNOHANG, nullptr);
+        if (r == 0)
+            return Change::nothing;
+        if (r < 0 || !WIFSTOPPED(status))
+            return Change::gone;
+        if (status >> 16 == PTRACE_EVENT_STOP)
+            return Change::stopped;
+        trace(PTRACE_CONT, tid, 0, WSTOPSIG(status));
+    }
+}
+
+} // namespace
+
+Result<void> Tracer::stop(bool and_caller) {
+    deadline_ = now_ns() + patience_ns;
+    Result<void> done = stop_all();
+    for (std::size_t i = 0; done && i < tracees_.size(); ++i)
+        done = read(tracees_[i]);
+    if (done)
+        done = inquire();
+    if (done && and_caller) {
+        Tracee caller;
+        caller.tid = caller_;
+        if (trace(PTRACE_SEIZE, caller_, 0, 0) == 0) {
+            trace(PTRACE_INTERRUPT, caller_, 0, 0);
+            done = wait_until_stopped(caller);
+            trace(PTRACE_DETACH, caller_, 0, 0);
+        }
+    }
+    if (!done)
+        release();
+    return done;
+}
+
+// Threads make threads until each of them stands still: looked for until a look finds no more.
+Result<void> Tracer::stop_all() {
+    for (;;) {
+        const Result<std::vector<Task>> tasks = list();
+        if (!tasks)
+            return tasks.error();
+        const Result<bool> any = seize_new(*tasks);
+        if (!any)
+            return any.error();
+        if (!*any)
+            return {};
+        for (Tracee& tracee : tracees_)
+            if (!tracee.stopped)
+                if (Result<void> r = wait_until_stopped(tracee); !r)
+                    return r;
+        std::erase_if(tracees_, [](const Tracee& t) { return !t.stopped; });
+    }
+}
+
+// The names in /proc are of the pid namespace that it was mounted in, which need not be ours.
+pid_t Tracer::tid_of(const std::string& name) const {
+    UniqueFd file(open((directory_ + "/task/" + name + "/status").c_str(), O_RDONLY | O_CLOEXEC));
+    char text[4096];
+    const ssize_t got = file ? ::read(file.get(), text, sizeof text - 1) : -1;
+    if (got <= 0)
+        return 0;
+    text[got] = '\0';
+    const std::string numbers = field(text, "NSpid");
+    const std::size_t last = numbers.find_last_of(" \t");
+    return pid_t(std::atoi(numbers.c_str() + (last == std::string::npos ? 0 : last + 1)));
+}
+
+Result<std::vector<Tracer::Task>> Tracer::list() const {
+    UniqueFd fd(open((directory_ + "/task").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd)
+        return system_error(errno, "cannot list the threads of the process", "mount /proc");
+    char self[32] = {};
+    const bool foreign = readlink("/proc/self", self, sizeof self - 1) <= 0 ||
+                         std::atoi(self) != int(arch::syscall(SYS_getpid));
+    std::vector<Task> tasks;
+    alignas(8) char buffer[8192];
+    long got;
+    while ((got = arch::syscall(SYS_getdents64, fd.get(), buffer, sizeof buffer)) > 0) {
+        for (long at = 0; at < got;) {
+            const auto* entry = reinterpret_cast<const dirent64*>(buffer + at);
+            at += entry->d_reclen;
+            if (entry->d_name[0] == '.')
+                continue;
+            Task task{entry->d_name, 0};
+            task.tid = foreign ? tid_of(task.name) : std::atoi(task.name.c_str());
+            if (task.tid)
+                tasks.push_back(std::move(task));
+        }
+    }
+    if (got < 0)
+        return system_error(int(-got), "cannot list the threads of the process");
+    return tasks;
+}
+
+// A thread that has ended is listed until it is waited for; the main thread, as long as there are
+// others.
+bool Tracer::has_ended(const Task& task) const {
+    UniqueFd file(
+        open((directory_ + "/task/" + task.name + "/stat").c_str(), O_RDONLY | O_CLOEXEC));
+    char text[256];
+    const ssize_t got = file ? ::read(file.get(), text, sizeof text - 1) : 0;
+    text[got > 0 ? got : 0] = '\0';
+    const char* name_end = std::strrchr(text, ')');
+    return !name_end || name_end[2] == 'Z' || name_end[2] == 'X';
+}
+
+// Whether there was any that is not yet traced.
+Result<bool> Tracer::seize_new(const std::vector<Task>& tasks) {
+    bool any = false;
+    for (const Task& task : tasks) {
+        const bool known = std::any_of(tracees_.begin(), tracees_.end(),
+                                       [&](const Tracee& t) { return t.tid == task.tid; });
+        if (task.tid == caller_ || known)
+            continue;
+        const long r = trace(PTRACE_SEIZE, task.tid, 0, 0);
+        if (r == -ESRCH || (r == -EPERM && has_ended(task)))
+            continue;
+        if (r < 0)
+            return system_error(
+                int(-r),
+                "cannot stop thread " + std::to_string(task.tid) + " to read its registers",
+                "a program that is being traced (strace, gdb) cannot travel, nor can one with "
+                "threads where ptrace(2) is forbidden (kernel.yama.ptrace_scope 2 or 3, a "
+                "container's seccomp profile)");
+        trace(PTRACE_INTERRUPT, task.tid, 0, 0);
+        tracees_.emplace_back();
+        tracees_.back().tid = task.tid;
+        any = true;
+    }
+    return any;
+}
+
+Result<void> Tracer::wait_until_stopped(Tracee& tracee) {
+    for (;;) {
+        switch (look(tracee.tid)) {
+        case Change::stopped:
+            tracee.stopped = true;
+            return {};
+        case Change::gone:
+            return {};
+        case Change::nothing:
+            if (!wait_for_change(deadline_))
+                return Error{EAGAIN,
+                             "thread " + std::to_string(tracee.tid) +
+                                 " does not stop: it has been in a system call that cannot be "
+                                 "interrupted (a file server that does not answer, vfork) for ten "
+                                 "seconds: try again later"};
+        }
+    }
+}
+
+const NoStandingZone* Tracer::zone_at(std::uint64_t address) const {
+    for (const NoStandingZone& zone : zones_)
+        if (zone.contains(address))
+            return &zone;
+    return nullptr;
+}
+
+Result<void> Tracer::read_position(Tracee& tracee) {
+    if (trace(PTRACE_GETSIGMASK, tracee.tid, sizeof tracee.mask, &tracee.mask) < 0 ||
+        get_registers(tracee.tid, tracee.registers) < 0)
+        return died(tracee.tid);
+    return {};
+}
+
+Result<void> Tracer::leave_zones(Tracee& tracee) {
+    constexpr unsigned enough = 100'000;
+    const std::uint64_t mask = tracee.mask;
+    bool stepped = false;
+    for (unsigned tries = 0; tries < enough; ++tries) {
+        const NoStandingZone* zone = zone_at(tracee.registers.rip);
+        if (!zone) {
+            if (stepped)
+                tracee.mask = mask; // inquire() puts it back in force
+            return {};
+        }
+        stepped = zone->by_steps;
+        if (Result<void> r = zone->by_steps ? step(tracee) : run_on(tracee); !r)
+            return r;
+    }
+    return Error{EAGAIN, "thread " + std::to_string(tracee.tid) +
+                             " does not come out of the vDSO: try again"};
+}
+
+// With signals blocked, since a handler might not come back. But for SIGTRAP, with which the kernel
+// tells of the step: blocked, it would be unblocked and its action forgotten.
+Result<void> Tracer::step(Tracee& tracee) {
+    int status = 0;
+    if (set_mask(tracee.tid, all_signals & ~bit(SIGTRAP)) < 0 ||
+        trace(PTRACE_SINGLESTEP, tracee.tid, 0, 0) < 0 ||
+        arch::syscall(SYS_wait4, tracee.tid, &status, __WALL, nullptr) < 0 || !WIFSTOPPED(status))
+        return died(tracee.tid);
+    return read_position(tracee);
+}
+
+Result<void> Tracer::run_on(Tracee& tracee) {
+    if (trace(PTRACE_CONT, tracee.tid, 0, 0) < 0)
+        return died(tracee.tid);
+    trace(PTRACE_INTERRUPT, tracee.tid, 0, 0);
+    tracee.stopped = false;
+    if (Result<void> r = wait_until_stopped(tracee); !r)
+        return r;
+    return tracee.stopped ? read_position(tracee) : died(tracee.tid);
+}
+
+Result<void> Tracer::read(Tracee& tracee) {
+    const pid_t tid = tracee.tid;
+    kinds::ThreadRecord& record = tracee.thread.record;
+    if (Result<void> r = read_position(tracee); !r)
+        return r;
+    if (Result<void> r = leave_zones(tracee); !r)
+        return r;
+
+    std::vector<std::uint8_t>& xstate = tracee.thread.xstate;
+    xstate.resize(arch::xstate_limit);
+    iovec io{xstate.data(), xstate.size()};
+    if (trace(PTRACE_GETREGSET, tid, NT_X86_XSTATE, &io) < 0) {
+        io.iov_len = xstate.size(); // a CPU without XSAVE
+        if (trace(PTRACE_GETREGSET, tid, NT_FPREGSET, &io) < 0)
+            return died(tid);
+    }
+    record.tid = tid;
+    record.signal_mask = tracee.mask;
+    arch::syscall(SYS_get_robust_list, tid, &record.robust_list, &record.robust_list_size);
+    RseqConfiguration rseq;
+    if (trace(PTRACE_GET_RSEQ_CONFIGURATION, tid, sizeof rseq, &rseq) >= 0) {
+        record.rseq = rseq.address;
+        record.rseq_size = rseq.size;
+        record.rseq_signature = rseq.signature;
+    }
+    return settle(tracee);
+}
+
+// Whether the thread has a signal to handle before it goes on, and whether its call is made again
+// after that.
+bool Tracer::will_be_handled(const Tracee& tracee, bool& restarts) const {
+    const std::uint64_t set =
+        (pending(tracee.tid, 0) | pending(tracee.tid, PTRACE_PEEKSIGINFO_SHARED)) & ~tracee.mask;
+    if (!set)
+        return false;
+    struct {
+        std::uint64_t handler, flags, restorer, mask;
+    } action{};
+    arch::syscall(SYS_rt_sigaction, __builtin_ctzll(set) + 1, nullptr, &action, sizeof action.mask);
+    restarts = action.flags & SA_RESTART;
+    return action.handler > 1; // neither SIG_DFL nor SIG_IGN
+}
+
+// Decides how the thread goes on: here, and in a copy, where no kernel remembers its system call.
+Result<void> Tracer::settle(Tracee& tracee) {
+    arch::Registers& here = tracee.registers;
+    arch::Registers& copy = tracee.thread.record.registers;
+    copy = here;
+    const arch::Interrupted call = arch::interruption(here);
+    if (call == arch::Interrupted::by_stop) {
+        remember_call(tracee.tid, here);
+        if (!recall_call(tracee.tid, copy))
+            return Error{
+                EAGAIN, "thread " + std::to_string(tracee.tid) +
+                            " is in a system call that somebody has stopped and continued "
+                            "(SIGSTOP, a debugger), and the kernel does not tell which: try again"};
+    }
+    if (call != arch::Interrupted::no) {
+        bool restarts = false;
+        if (!will_be_handled(tracee, restarts) || call == arch::Interrupted::restart ||
+            (restarts && call == arch::Interrupted::by_action))
+            arch::make_call_again(copy);
+        else
+            arch::end_call_with(copy, EINTR);
+        if (call == arch::Interrupted::said_eintr)
+            here = copy;
+    }
+    copy.rip = after_abort(tracee.thread.record.rseq, copy.rip);
+    copy.orig_rax = ~std::uint64_t(0);
+    return {};
+}
+
+// All at once, so that they can answer at the same time.
+Result<void> Tracer::inquire() {
+    std::vector<Inquiry> inquiries(tracees_.size());
+    std::vector<std::uint8_t> stacks(tracees_.size() * inquiry_stack_size);
+    for (std::size_t i = 0; i < tracees_.size(); ++i) {
+        Tracee& tracee = tracees_[i];
+        const auto top =
+            reinterpret_cast<std::uint64_t>(stacks.data() + (i + 1) * inquiry_stack_size);
+        const arch::Registers call =
+            arch::calling(tracee.registers, reinterpret_cast<std::uint64_t>(&rfork_inquire),
+                          reinterpret_cast<std::uint64_t>(&inquiries[i]), top);
+        tracee.inquiring = true;
+        if (set_mask(tracee.tid, all_signals) < 0 || set_registers(tracee.tid, call) < 0 ||
+            trace(PTRACE_CONT, tracee.tid, 0, 0) < 0)
+            return died(tracee.tid);
+    }
+    for (std::size_t i = 0; i < tracees_.size(); ++i) {
+        while (!__atomic_load_n(&inquiries[i].answered, __ATOMIC_ACQUIRE)) {
+            constexpr timespec a_second{1, 0};
+            if (now_ns() > deadline_)
+                return died(tracees_[i].tid);
+            arch::syscall(SYS_futex, &inquiries[i].answered, FUTEX_WAIT_PRIVATE, 0, &a_second,
+                          nullptr, 0);
+        }
+        trace(PTRACE_INTERRUPT, tracees_[i].tid, 0, 0);
+    }
+    for (std::size_t i = 0; i < tracees_.size(); ++i) {
+        if (!bring_back(tracees_[i]))
+            return died(tracees_[i].tid);
+        take_answers(inquiries[i], tracees_[i].thread.record);
+    }
+    return {};
+}
+
+// From an inquiry to where the thread had been stopped.
+bool Tracer::bring_back(Tracee& tracee) {
+    tracee.inquiring = false;
+    int status = 0;
+    return arch::syscall(SYS_wait4, tracee.tid, &status, __WALL, nullptr) == tracee.tid &&
+           WIFSTOPPED(status) && set_registers(tracee.tid, tracee.registers) >= 0 &&
+           set_mask(tracee.tid, tracee.mask) >= 0;
+}
+
+void Tracer::release() {
+    for (Tracee& tracee : tracees_) {
+        if (tracee.inquiring) {
+            trace(PTRACE_INTERRUPT, tracee.tid, 0, 0);
+            bring_back(tracee);
+        }
+        trace(PTRACE_DETACH, tracee.tid, 0, 0);
+    }
+    tracees_.clear();
+}
+
+std::vector<Thread> Tracer::take_threads() {
+    std::vector<Thread> threads;
+    for (Tracee& tracee : tracees_)
+        threads.push_back(std::move(tracee.thread));
+    return threads;
+}
+
+} // namespace rfork::capture

@@ -1,0 +1,89 @@
+// All threads of a process, stopped and read through ptrace(2).
+//
+// Stopping must not show. A thread that is stopped in a blocking system call has to be blocked
+// there again afterwards and to see no EINTR, and a signal that is on its way to it has to arrive.
+// So threads are seized and interrupted, never signalled, and what a stop does to system calls is
+// undone (arch/<machine>/tracee.h).
+//
+// The tracer must be another process than the one it traces: the kernel lets no thread trace its
+// siblings. It may share memory with it, and here it does: what only a thread can ask, it asks for
+// itself when made to (inquiry.h).
+#pragma once
+
+#include "base/result.h"
+#include "capture/inquiry.h"
+#include "capture/snapshot.h"
+
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+namespace rfork::capture {
+
+// A range of code in which no thread may be frozen.
+struct NoStandingZone {
+    std::uint64_t start = 0;
+    std::uint64_t end = 0;
+    // How a thread is brought out of it: instruction by instruction, or by letting it run on.
+    bool by_steps = false;
+    bool contains(std::uint64_t address) const { return address >= start && address < end; }
+};
+
+class Tracer {
+  public:
+    // `directory` is the process's in /proc. `caller`, one of its threads, stands still by itself.
+    Tracer(std::string directory, pid_t caller, std::vector<NoStandingZone> zones)
+        : directory_(std::move(directory)), caller_(caller), zones_(std::move(zones)) {}
+    Tracer(const Tracer&) = delete;
+    Tracer& operator=(const Tracer&) = delete;
+
+    // Returns when every thread but the caller stands still and has been read; the caller has been
+    // stopped, for a moment, only if `and_caller`. After an error all of them run again.
+    Result<void> stop(bool and_caller);
+    // Lets them go on where they were.
+    void release();
+
+    // Without the caller.
+    std::vector<Thread> take_threads();
+
+  private:
+    struct Tracee {
+        pid_t tid = 0;
+        bool stopped = false;
+        bool inquiring = false; // so its registers are not its own
+        std::uint64_t mask = 0;
+        arch::Registers registers{}; // with which it goes on here
+        Thread thread;               // as a copy goes on
+        Inquiry* inquiry = nullptr;
+    };
+
+    struct Task { // as /proc calls it, and as we do
+        std::string name;
+        pid_t tid = 0;
+    };
+
+    Result<void> stop_all();
+    Result<std::vector<Task>> list() const;
+    pid_t tid_of(const std::string& name) const;
+    bool has_ended(const Task& task) const;
+    Result<bool> seize_new(const std::vector<Task>& tasks);
+    Result<void> wait_until_stopped(Tracee& tracee);
+    Result<void> read(Tracee& tracee);
+    Result<void> read_position(Tracee& tracee);
+    Result<void> leave_zones(Tracee& tracee);
+    Result<void> step(Tracee& tracee);
+    Result<void> run_on(Tracee& tracee);
+    Result<void> inquire();
+    bool bring_back(Tracee& tracee);
+    Result<void> settle(Tracee& tracee);
+    const NoStandingZone* zone_at(std::uint64_t address) const;
+    bool will_be_handled(const Tracee& tracee, bool& restarts) const;
+
+    std::string directory_;
+    pid_t caller_;
+    std::vector<NoStandingZone> zones_;
+    std::vector<Tracee> tracees_;
+    std::uint64_t deadline_ = 0;
+};
+
+} // namespace rfork::capture
