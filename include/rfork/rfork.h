@@ -10,6 +10,7 @@
 #ifndef RFORK_RFORK_H
 #define RFORK_RFORK_H
 
+#include <stddef.h>
 #include <stdlib.h>
 
 #ifdef __cplusplus
@@ -40,26 +41,35 @@ enum {
  *
  * The copy is the program going on: memory, registers, signal dispositions, regular files with
  * their offsets, working directory and umask are those of the caller at the moment of the call.
- * Like a child of fork(2) it has a process id of its own, and no children or memory locks; unlike
- * one it is no child of the caller. What an image cannot carry (more threads, armed timers, pending
- * signals, pipes, sockets ...) makes the call fail; rfork(3) has the list.
+ * All threads come along, each at the place where it is. Like a child of fork(2) the copy has no
+ * children and no memory locks; unlike one it is no child of the caller. The copy of a program with
+ * one thread has a process id of its own; with several, and in every checkpoint, the process and its
+ * threads keep their ids. What an image cannot carry (connected sockets, devices ...) makes the call
+ * fail; rfork(3) has the list.
  *
- * errno: EINVAL        `host` is malformed, or a setting in the environment is
- *        ENOENT        no spool or key is configured, or a file is missing on one of the hosts
- *        EHOSTUNREACH  `host` cannot be resolved
- *        ETIMEDOUT     no sign of life from `host` for $RFORK_TIMEOUT_MS (milliseconds; if unset,
- *                      15000)
- *        ECONNREFUSED  no rexecd listens there
- *        ENOTSUP       the process holds something that an image cannot carry; the sentence names
- * it (EOPNOTSUPP, the same number on Linux: the target cannot run it, since its CPU lacks a feature
- * or its kernel is another one) EACCES, EPERM the key or spool may not be used, or the target
- * refused the request EBADMSG       the image was damaged on the way ECANCELED     the request was
- * withdrawn on the target, or this is a child that a signal handler forked while the call ran in
- * its parent EBUSY         a signal handler called while a call was running ENOSPC, ENOMEM, EAGAIN,
- * EIO and others as from write(2), clone(2) and mmap(2)
+ * errno:
+ *     EINVAL        `host` is malformed, or a setting in the environment is
+ *     ENOENT        no spool or key is configured, or a file is missing on one of the hosts
+ *     EHOSTUNREACH  `host` cannot be resolved
+ *     ETIMEDOUT     no sign of life from `host` for $RFORK_TIMEOUT_MS (milliseconds; if unset,
+ *                   15000); or other threads between rfork_block() and rfork_unblock() for as long
+ *     ECONNREFUSED  no rexecd listens there
+ *     ENOTSUP       the process holds something that an image cannot carry; the sentence names it
+ *     EOPNOTSUPP    (the same number on Linux) the target cannot run it: its CPU lacks a feature
+ *     EACCES, EPERM the key or spool may not be used, the target refused the request, or the other
+ *                   threads cannot be stopped, since the process is traced already or may not be
+ *     EBADMSG       the image was damaged on the way
+ *     ECANCELED     the request was withdrawn on the target, or this is a child that a signal
+ *                   handler forked while the call ran in its parent
+ *     EBUSY         a signal handler called while a call was running in the same thread
+ *     EDEADLK       this thread has called rfork_block()
+ *     EAGAIN        a thread could not be stopped; or as from clone(2)
+ *     ENOSPC, ENOMEM, EIO and others, as from write(2), clone(2) and mmap(2)
  *
  * Environment: RFORK_SPOOL, RFORK_KEY_FILE, RFORK_MONITOR, RFORK_TIMEOUT_MS; see rfork(3).
- * Thread safety: refused with ENOTSUP when the process has more than one thread.
+ * Thread safety: yes. Other threads stand still for a moment, and are not told: no system call of
+ * theirs returns EINTR for it. Calls from several threads are served one after the other. Not a
+ * cancellation point.
  * Signal safety: may be called from a signal handler unless that interrupted malloc, the dynamic
  * linker or another call of this library; signals are delivered as usual while the caller waits,
  * and never make it return EINTR.
@@ -76,6 +86,56 @@ RFORK_API int rfork(const char *host);
  * and no regular file.
  */
 RFORK_API int rfork_checkpoint(const char *path);
+
+/*
+ * rfork_atfork - steps of the program's own around every call
+ *
+ * Registers functions as pthread_atfork(3) does for fork(2): `prepare` is called before the process
+ * is frozen, the latest registered first; then `parent` in the caller, whether the call succeeds or
+ * fails, or `child` in the copy, in the order of registration. Each may be NULL. They run in the
+ * thread that calls rfork() or rfork_checkpoint(), on its stack; in the copy, the other threads run
+ * already. A program that holds what several copies must not share (random generators, UUID
+ * counters, sessions of TLS) renews it in `child`.
+ *
+ * Returns 0, or ENOMEM; a registration cannot be taken back.
+ * Thread safety: yes. Signal safety: no.
+ */
+RFORK_API int rfork_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+
+/*
+ * rfork_block, rfork_unblock - code in which the process must not be frozen
+ *
+ * Between the two calls of a thread, calls of rfork() and rfork_checkpoint() in other threads wait,
+ * for at most $RFORK_TIMEOUT_MS (then they fail with ETIMEDOUT); in the same thread they fail with
+ * EDEADLK. Pairs can be nested. Neither ever waits. rfork_unblock() without rfork_block() does
+ * nothing.
+ * Thread safety: yes. Signal safety: yes.
+ */
+RFORK_API void rfork_block(void);
+RFORK_API void rfork_unblock(void);
+
+/*
+ * rfork_exclude, rfork_readonly, rfork_include - what need not be frozen
+ *
+ * Speak of the `length` bytes of memory at `address`, of any alignment:
+ *
+ *   rfork_exclude   their contents are of no use: a copy finds zeroes there, and the image is
+ *                   smaller. Not for memory of a shared file mapping, which is the file's.
+ *   rfork_readonly  they will not change any more. Images hold them as before; but shared memory,
+ *                   which has to be copied while other threads stand still, is not if it is marked.
+ *                   A promise that is not kept may give the copy contents of different moments.
+ *   rfork_include   takes back both. To be called before the memory is freed or put to other use.
+ *
+ * The marks travel with the program. Returns 0, or -1 with errno set and a sentence in
+ * rfork_strerror_last(): EINVAL for a null pointer or a range beyond the end of the address space,
+ * ENOMEM.
+ * Thread safety: yes. Signal safety: no.
+ * Source: J. S. Plank et al., "Libckpt: Transparent Checkpointing under Unix", 1995, section 4
+ * (memory exclusion).
+ */
+RFORK_API int rfork_exclude(void *address, size_t length);
+RFORK_API int rfork_readonly(const void *address, size_t length);
+RFORK_API int rfork_include(const void *address, size_t length);
 
 /*
  * rfork_report, report - send one line to notifyd

@@ -15,6 +15,8 @@
 #include "api/doorbell.h"
 #include "api/kept_frames.h"
 #include "api/last_error.h"
+#include "api/memory_marks.h"
+#include "api/sections.h"
 #include "api/turn.h"
 #include "base/unique_fd.h"
 #include "capture/memory.h"
@@ -167,7 +169,7 @@ Result<void> map_shared_memory(std::span<const Range> own, capture::Snapshot& sn
         return {};
     if (Result<void> r = map_memory(own, snapshot); !r)
         return r;
-    return capture::make_private(snapshot.mappings);
+    return capture::make_private(snapshot.mappings, read_only_memory());
 }
 
 Error in_directory(const FreezeOrder& order, const Error& error) {
@@ -227,7 +229,7 @@ Result<std::uint64_t> freeze_here(const Handover& all) {
     snapshot.departure = reinterpret_cast<std::uint64_t>(&rfork_depart);
     if (Result<void> r = collect(*self, snapshot); !r)
         return r.error();
-    if (all.facts.threads.size() > 1)
+    if (all.facts.threads.size() > 1 || !excluded_memory().empty())
         if (Result<void> r = map_shared_memory(own, snapshot); !r)
             return r.error();
     all.mailbox->doorbell.ring(Bell::collected);
@@ -246,6 +248,8 @@ Result<std::uint64_t> freeze_here(const Handover& all) {
     if (snapshot.mappings.empty())
         if (Result<void> r = map_memory(own, snapshot); !r)
             return r.error();
+    if (Result<void> r = clear_excluded_memory(snapshot.mappings); !r)
+        return r.error();
     UniqueFd pagemap(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
     if (!pagemap)
         return system_error(errno, "cannot read /proc/self/pagemap");
@@ -336,26 +340,26 @@ struct Copied {
     std::uint64_t fork_ns = 0;
 };
 
-Result<Copied> make_copy(const Session& session, const FreezeOrder& order,
-                         const SharedMailbox& mailbox) {
-    Result<std::string> directory = capture::own_proc_directory();
-    if (!directory)
-        return directory.error();
+// Nothing, if a thread has called rfork_block() meanwhile.
+Result<std::optional<Copied>> try_to_make_copy(const Session& session, const FreezeOrder& order,
+                                               const SharedMailbox& mailbox,
+                                               const std::string& directory) {
     const BlockedSignals blocked;
-    const Result<bool> others = capture::has_other_threads(*directory);
+    const Result<bool> others = capture::has_other_threads(directory);
     if (!others)
         return others.error();
 
     const std::uint64_t start = monotonic_ns();
     capture::Standstill standstill(session.start() + session_stack_bottom,
-                                   capture::process_directory(*directory), no_standing_zones());
+                                   capture::process_directory(directory), no_standing_zones());
     if (*others)
         if (Result<void> r = standstill.begin(false); !r)
             return r.error();
+    if (any_section_open())
+        return std::optional<Copied>();
     release_kept_frames();
     const capture::OwnFacts facts = capture::ask_own_facts(
-        std::move(*directory),
-        {session.registers, session.xstate(), session.uses_xsave != 0, blocked.before()},
+        directory, {session.registers, session.xstate(), session.uses_xsave != 0, blocked.before()},
         std::move(standstill.threads));
 
     const std::uint64_t before = monotonic_ns();
@@ -374,9 +378,25 @@ Result<Copied> make_copy(const Session& session, const FreezeOrder& order,
     } else {
         copied.stall_ns = monotonic_ns() - start;
     }
-    return copied;
+    return std::optional(copied);
 }
 
+Result<Copied> make_copy(const Session& session, const FreezeOrder& order,
+                         const SharedMailbox& mailbox) {
+    Result<std::string> directory = capture::own_proc_directory();
+    if (!directory)
+        return directory.error();
+    for (;;) {
+        if (Result<void> r = wait_for_sections(order.patience_ms); !r)
+            return r.error();
+        Result<std::optional<Copied>> copied =
+            try_to_make_copy(session, order, mailbox, *directory);
+        if (!copied)
+            return copied.error();
+        if (*copied)
+            return **copied;
+    }
+}
 } // namespace
 
 Result<Frozen> freeze(const Session& session, const FreezeOrder& order) {

@@ -19,6 +19,7 @@ struct FreezeOrder {
     std::string name;      // and when it is complete
     std::string key_file;  // read on the way, if not empty
     capture::Monitor monitor;
+    int patience_ms = 0; // with threads that have called rfork_block()
 };
 
 struct Frozen {

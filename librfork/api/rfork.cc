@@ -122,6 +122,7 @@ Result<int> remote_fork(const Session& session, const char* host) {
     order.temporary = remote::temporary_name(order.id);
     order.name = remote::image_name(order.id);
     order.key_file = settings->key_file;
+    order.patience_ms = settings->timeout_ms;
     order.monitor = narrator->dump_started(host);
     const Result<Frozen> frozen = freeze(session, order);
     if (!frozen) {
@@ -175,6 +176,10 @@ Result<int> checkpoint(const Session& session, const char* path) {
                                  "' exists and is not a regular file, so it is not "
                                  "replaced: choose another name"};
     order.temporary = remote::temporary_name(order.id);
+    const Result<int> patience = read_timeout();
+    if (!patience)
+        return patience.error();
+    order.patience_ms = *patience;
     const Result<Frozen> frozen = freeze(session, order);
     if (!frozen)
         return frozen.error();
@@ -194,7 +199,11 @@ Result<void> report_line(const char* monitor, const char* message) {
     const Result<sockaddr_in> address = remote::resolve(*parsed);
     if (!address)
         return address.error();
-    return remote::send_report(*address, message);
+    // Its socket lives for a moment only, and is nothing that an image could carry.
+    rfork_block();
+    Result<void> sent = remote::send_report(*address, message);
+    rfork_unblock();
+    return sent;
 }
 
 } // namespace

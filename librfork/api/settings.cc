@@ -28,6 +28,10 @@ Result<int> milliseconds(const char* name, int otherwise) {
 
 } // namespace
 
+Result<int> read_timeout() {
+    return milliseconds("RFORK_TIMEOUT_MS", Settings{}.timeout_ms);
+}
+
 Result<Settings> read_settings() {
     Settings settings;
     Result<std::string> spool =
@@ -42,7 +46,7 @@ Result<Settings> read_settings() {
     settings.key_file = std::move(*key);
     if (const char* monitor = std::getenv("RFORK_MONITOR"))
         settings.monitor = monitor;
-    const Result<int> timeout = milliseconds("RFORK_TIMEOUT_MS", settings.timeout_ms);
+    const Result<int> timeout = read_timeout();
     if (!timeout)
         return timeout.error();
     settings.timeout_ms = *timeout;

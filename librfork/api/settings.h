@@ -15,5 +15,6 @@ struct Settings {
 };
 
 Result<Settings> read_settings();
+Result<int> read_timeout(); // in milliseconds
 
 } // namespace rfork::api

@@ -116,26 +116,6 @@ std::uint32_t mapping_flags(const MemoryMapEntry& e, MappingKind kind) {
     return flags;
 }
 
-// What is left of `whole` without the ranges in `own`, in ascending order.
-std::vector<Range> without(Range whole, std::span<const Range> own) {
-    std::vector<Range> rest{whole};
-    for (const Range& hole : own) {
-        std::vector<Range> next;
-        for (const Range& r : rest) {
-            if (hole.end <= r.start || hole.start >= r.end) {
-                next.push_back(r);
-                continue;
-            }
-            if (hole.start > r.start)
-                next.push_back({r.start, hole.start});
-            if (hole.end < r.end)
-                next.push_back({hole.end, r.end});
-        }
-        rest = std::move(next);
-    }
-    return rest;
-}
-
 // Two mappings of the same pages of one shared object would come back as two objects.
 Result<void> check_aliases(const std::vector<MemoryMapEntry>& entries) {
     std::vector<const MemoryMapEntry*> shared;
@@ -155,6 +135,25 @@ Result<void> check_aliases(const std::vector<MemoryMapEntry>& entries) {
 }
 
 } // namespace
+
+std::vector<Range> without(Range whole, std::span<const Range> holes) {
+    std::vector<Range> rest{whole};
+    for (const Range& hole : holes) {
+        std::vector<Range> next;
+        for (const Range& r : rest) {
+            if (hole.end <= r.start || hole.start >= r.end) {
+                next.push_back(r);
+                continue;
+            }
+            if (hole.start > r.start)
+                next.push_back({r.start, hole.start});
+            if (hole.end < r.end)
+                next.push_back({hole.end, r.end});
+        }
+        rest = std::move(next);
+    }
+    return rest;
+}
 
 Result<void> classify_memory(const std::vector<MemoryMapEntry>& entries, std::span<const Range> own,
                              Snapshot& snapshot) {

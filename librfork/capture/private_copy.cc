@@ -1,6 +1,7 @@
 #include "capture/private_copy.h"
 
 #include "base/unique_fd.h"
+#include "capture/memory.h"
 #include "capture/own_pages.h"
 
 #include <algorithm>
@@ -28,9 +29,9 @@ Error failed(int error) {
                         "free memory, or allow more of it to be promised");
 }
 
-Result<void> replace(const image::Mapping& m) {
-    const std::uint64_t size = m.end - m.start;
-    void* old = reinterpret_cast<void*>(m.start);
+Result<void> replace(const image::Mapping& m, Range part) {
+    const std::uint64_t size = part.size();
+    void* old = reinterpret_cast<void*>(part.start);
     void* fresh = mmap(nullptr, size, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (fresh == MAP_FAILED)
@@ -38,9 +39,9 @@ Result<void> replace(const image::Mapping& m) {
     if (!(m.prot & PROT_READ) && mprotect(old, size, PROT_READ) != 0)
         return failed(errno);
     std::vector<Range> pages;
-    if (Result<void> r = find_resident({m.start, m.end}, pages); !r)
+    if (Result<void> r = find_resident(part, pages); !r)
         return r;
-    const std::uint64_t distance = reinterpret_cast<std::uint64_t>(fresh) - m.start;
+    const std::uint64_t distance = reinterpret_cast<std::uint64_t>(fresh) - part.start;
     for (const Range& range : pages)
         for (std::uint64_t at = range.start; at < range.end; at += page)
             copy_page(at + distance, at);
@@ -71,11 +72,21 @@ Result<bool> has_shared_anonymous_memory(std::span<const Range> own) {
     return false;
 }
 
-Result<void> make_private(const std::vector<image::Mapping>& mappings) {
-    for (const image::Mapping& m : mappings)
-        if (m.kind == image::MappingKind::shared_anonymous)
-            if (Result<void> r = replace(m); !r)
+Result<void> make_private(const std::vector<image::Mapping>& mappings,
+                          std::span<const Range> read_only) {
+    std::vector<Range> steady; // the pages that are read-only as a whole
+    for (const Range& r : read_only) {
+        const Range inner{(r.start + page - 1) / page * page, r.end / page * page};
+        if (inner.start < inner.end)
+            steady.push_back(inner);
+    }
+    for (const image::Mapping& m : mappings) {
+        if (m.kind != image::MappingKind::shared_anonymous)
+            continue;
+        for (const Range& part : without({m.start, m.end}, steady))
+            if (Result<void> r = replace(m, part); !r)
                 return r;
+    }
     return {};
 }
 

@@ -14,6 +14,8 @@ namespace rfork::capture {
 
 // Outside of `own`.
 Result<bool> has_shared_anonymous_memory(std::span<const Range> own);
-Result<void> make_private(const std::vector<image::Mapping>& mappings);
+// But for what will not be written to, says the program.
+Result<void> make_private(const std::vector<image::Mapping>& mappings,
+                          std::span<const Range> read_only);
 
 } // namespace rfork::capture

@@ -16,7 +16,9 @@
     .cfi_startproc
     endbr64
     mov     $\operation, %esi
-    jmp     enter
+    cmpl    $0, rfork_handler_count(%rip)
+    jne     rfork_call_with_handlers
+    jmp     rfork_enter
     .cfi_endproc
     .size \name, . - \name
     .endm
@@ -24,8 +26,10 @@
     ENTRY rfork 0
     ENTRY rfork_checkpoint 1
 
-    .type enter, @function
-enter:                                  // rdi: argument, esi: operation
+    .globl rfork_enter
+    .hidden rfork_enter
+    .type rfork_enter, @function
+rfork_enter:                            // rdi: argument, esi: operation
     .cfi_startproc
     push    %rbp
     .cfi_adjust_cfa_offset 8
@@ -106,7 +110,7 @@ enter:                                  // rdi: argument, esi: operation
 2:  call    rfork_session_failed
     jmp     1b
     .cfi_endproc
-    .size enter, . - enter
+    .size rfork_enter, . - rfork_enter
 
 // The copy's first instruction, and all that is left of us there: rsp is at the return address of
 // the call, rdi and rsi say where the stub was; rdx and rcx, where the other threads' frames are.
