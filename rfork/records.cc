@@ -8,9 +8,12 @@
 #include "kinds/address_space/record.h"
 #include "kinds/attributes/record.h"
 #include "kinds/cpu/record.h"
+#include "kinds/interval_timers/record.h"
 #include "kinds/monitor/record.h"
 #include "kinds/open_file/record.h"
+#include "kinds/pending_signal/record.h"
 #include "kinds/personality/record.h"
+#include "kinds/posix_timer/record.h"
 #include "kinds/signal_actions/record.h"
 #include "kinds/thread/record.h"
 #include "kinds/umask/record.h"
@@ -21,6 +24,7 @@
 #include <arpa/inet.h>
 #include <csignal>
 #include <cstring>
+#include <ctime>
 #include <fcntl.h>
 
 namespace rfork::tool {
@@ -152,6 +156,61 @@ Lines describe(const FrozenProgram&, const kinds::SignalActionsRecord& record,
     return {{"signals", "handled: " + or_none(handled) + "; ignored: " + or_none(ignored)}};
 }
 
+Lines describe(const FrozenProgram&, const kinds::PendingSignalRecord& record,
+               const image::Record&) {
+    kinds::SignalInfo info;
+    std::memcpy(&info, record.info, sizeof info);
+    return {{"pending for " + (record.tid ? format("thread %d", record.tid) : "the process"),
+             format("%s, code %d", signal_name(unsigned(info.number)).c_str(), info.code)}};
+}
+
+// --- Timers ---
+
+std::string seconds(std::uint64_t count, std::uint64_t in_a_second) {
+    return format("%.6f s", double(count) / double(in_a_second));
+}
+
+// "runs out in 1.500000 s, then every 2.000000 s"
+std::string timer_state(std::uint64_t remaining, std::uint64_t interval,
+                        std::uint64_t in_a_second) {
+    std::string text = remaining ? "runs out in " + seconds(remaining, in_a_second) : "not running";
+    return interval ? text + ", interval " + seconds(interval, in_a_second) : text;
+}
+
+Lines describe(const FrozenProgram&, const kinds::IntervalTimersRecord& record,
+               const image::Record&) {
+    static constexpr const char* names[] = {"real", "virtual", "profiling"};
+    Lines lines;
+    for (unsigned which = 0; which < kinds::interval_timer_count; ++which) {
+        const kinds::IntervalTimer& timer = record.timers[which];
+        if (timer.interval || timer.remaining)
+            lines.push_back({format("%s interval timer", names[which]),
+                             timer_state(timer.remaining, timer.interval, 1000000)});
+    }
+    return lines;
+}
+
+std::string clock_name(std::int32_t clock) {
+    static constexpr const char* names[] = {"realtime", "monotonic"};
+    if (clock < 0)
+        return "CPU time";
+    return clock < 2 ? names[clock] : clock == CLOCK_BOOTTIME ? "boottime" : format("%d", clock);
+}
+
+std::string notification(const kinds::PosixTimerRecord& record) {
+    if (record.notify == SIGEV_NONE)
+        return "no signal";
+    const std::string signal = signal_name(unsigned(record.signal));
+    return record.thread ? signal + format(" for thread %d", record.thread) : signal;
+}
+
+Lines describe(const FrozenProgram&, const kinds::PosixTimerRecord& record, const image::Record&) {
+    return {{format("POSIX timer %d", record.id),
+             "clock " + clock_name(record.clock) + ", " + notification(record) + ", " +
+                 timer_state(record.remaining, record.interval, 1000000000) +
+                 (record.expiry_pending ? ", signal pending" : "")}};
+}
+
 // --- Descriptors ---
 
 std::string descriptors(const kinds::OpenFileRecord& record, const image::Record& whole) {
@@ -252,6 +311,9 @@ constexpr Describer describers[] = {
     {image::Kind::personality, describe_as<kinds::PersonalityRecord>},
     {image::Kind::thread, describe_as<kinds::ThreadRecord>},
     {image::Kind::signal_actions, describe_as<kinds::SignalActionsRecord>},
+    {image::Kind::pending_signal, describe_as<kinds::PendingSignalRecord>},
+    {image::Kind::interval_timers, describe_as<kinds::IntervalTimersRecord>},
+    {image::Kind::posix_timer, describe_as<kinds::PosixTimerRecord>},
     {image::Kind::open_file, describe_as<kinds::OpenFileRecord>},
     {image::Kind::cpu, describe_as<kinds::CpuRecord>},
     {image::Kind::monitor, describe_as<kinds::MonitorRecord>},

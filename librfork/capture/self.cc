@@ -1,12 +1,14 @@
 #include "capture/self.h"
 
 #include "capture/inquiry.h"
+#include "kinds/pending_signal/record.h"
 
 #include <bit>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <fcntl.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
@@ -101,13 +103,41 @@ void complete(Thread& other, const Thread& caller, bool by_xsave) {
         add_xstate_header(other);
 }
 
-bool any_interval_timer() {
-    for (int which : {ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF}) {
+std::uint64_t microseconds(const timeval& time) {
+    return std::uint64_t(time.tv_sec) * 1000000 + std::uint64_t(time.tv_usec);
+}
+
+void ask_interval_timers(KernelFacts& facts) {
+    for (unsigned which = 0; which < kinds::interval_timer_count; ++which) {
         itimerval value{};
-        if (getitimer(which, &value) == 0 && (value.it_value.tv_sec || value.it_value.tv_usec))
-            return true;
+        arch::syscall(SYS_getitimer, which, &value);
+        facts.interval_timers[which] = {microseconds(value.it_interval),
+                                        microseconds(value.it_value)};
     }
-    return false;
+}
+
+std::uint64_t monotonic_ns() {
+    timespec time{};
+    arch::syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &time);
+    return std::uint64_t(time.tv_sec) * 1000000000 + std::uint64_t(time.tv_nsec);
+}
+
+template <class Timer>
+bool runs_out_within(const Timer& timer, std::uint64_t window) {
+    return timer.remaining && timer.remaining <= window;
+}
+
+// What remains at the end of a window in which the timer has run out once.
+template <class Timer>
+std::uint64_t remaining_after(const Timer& timer, std::uint64_t window) {
+    const std::uint64_t next = timer.remaining + timer.interval;
+    return !timer.interval ? 0 : next > window ? next - window : 1;
+}
+
+bool is_from_kernel(const PendingSignal& signal, int number) {
+    kinds::SignalInfo info;
+    std::memcpy(&info, signal.info.data(), sizeof info);
+    return info.number == number && info.code == SI_KERNEL;
 }
 
 // A filter that the process was born with belongs to where it runs (a container, a service), as its
@@ -150,10 +180,31 @@ OwnFacts ask_own_facts(std::string directory, const SavedRegisters& saved,
     for (Thread& thread : facts.threads)
         if (thread.record.tid == pid)
             thread.record.flags |= kinds::thread_leads;
-    facts.timer_armed = any_interval_timer();
-    arch::syscall(SYS_rt_sigpending, &facts.pending_signals, sizeof facts.pending_signals);
-    facts.pending_signals &= saved.signal_mask; // the others have only just come
+    facts.timers_asked = monotonic_ns();
+    ask_interval_timers(facts.kernel);
+    facts.posix_timers = ask_posix_timers();
+    arch::syscall(SYS_rt_sigpending, &facts.pending_set, sizeof facts.pending_set);
     return facts;
+}
+
+void settle_timers(OwnFacts& facts) {
+    constexpr int signals[kinds::interval_timer_count] = {SIGALRM, SIGVTALRM, SIGPROF};
+    if (facts.pending_read < facts.timers_asked || !facts.posix_timers)
+        return;
+    const std::uint64_t window = facts.pending_read - facts.timers_asked;
+    for (const PendingSignal& signal : facts.pending) {
+        for (PosixTimer& timer : *facts.posix_timers)
+            if (runs_out_within(timer, window) && is_from(timer, signal))
+                timer.remaining = remaining_after(timer, window);
+        for (unsigned which = 0; which < kinds::interval_timer_count; ++which) {
+            kinds::IntervalTimer& timer = facts.kernel.interval_timers[which];
+            const std::uint64_t microseconds = window / 1000 + 1;
+            if (!runs_out_within(timer, microseconds) || !is_from_kernel(signal, signals[which]))
+                continue;
+            // ITIMER_REAL stands still until its signal is taken; the others go on.
+            timer.remaining = which == ITIMER_REAL ? 0 : remaining_after(timer, microseconds);
+        }
+    }
 }
 
 // The main thread's directory speaks for all, as long as there is a main thread.
@@ -205,14 +256,10 @@ Result<UniqueFd> Self::descriptor(int number) const {
 }
 
 Result<void> Self::check_capturable() const {
-    if (facts_->timer_armed)
-        return cannot_carry("an interval timer or alarm is armed", "disarm it before the call");
-    const Result<std::string> timers = read("timers"); // absent without CONFIG_CHECKPOINT_RESTORE
-    if (timers && !timers->empty())
-        return cannot_carry("the process has a POSIX timer (timer_create)",
-                            "delete it before the call");
-    if (facts_->pending_signals) {
-        const int number = std::countr_zero(facts_->pending_signals) + 1;
+    if (!facts_->posix_timers)
+        return facts_->posix_timers.error();
+    if (facts_->pending_set && !facts_->pending_read) {
+        const int number = std::countr_zero(facts_->pending_set) + 1;
         return cannot_carry("signal " + std::to_string(number) + " is blocked and pending",
                             "handle it before the call");
     }

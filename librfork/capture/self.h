@@ -25,8 +25,13 @@ struct OwnFacts {
     std::string directory; // the process's in /proc
     KernelFacts kernel;
     std::vector<Thread> threads; // the caller first
-    std::uint64_t pending_signals = 0;
-    bool timer_armed = false;
+    Result<std::vector<PosixTimer>> posix_timers = std::vector<PosixTimer>();
+    std::uint64_t timers_asked = 0; // CLOCK_MONOTONIC, ns
+    // Of the process and of this thread.
+    std::uint64_t pending_set = 0;
+    // What a tracer adds; all signals are blocked until the copy is made.
+    std::vector<PendingSignal> pending;
+    std::uint64_t pending_read = 0; // CLOCK_MONOTONIC, ns; 0: there was no tracer
 };
 OwnFacts ask_own_facts(std::string directory, const SavedRegisters& saved,
                        std::vector<Thread> others);
@@ -38,6 +43,10 @@ std::string process_directory(const std::string& directory); // without /task/TI
 // Whether there are threads besides the calling one.
 Result<bool> has_other_threads(const std::string& directory);
 
+// The timers are asked first, then the pending signals are read; in between a timer may have run
+// out. This makes the timers what they were when the signals were read.
+void settle_timers(OwnFacts& facts);
+
 // Seen from the copy: the caller is the copy's parent, which stands still and waits.
 class Self : public Source {
   public:
@@ -48,6 +57,8 @@ class Self : public Source {
     const std::string& status() const override { return status_; }
     const KernelFacts& facts() const override { return facts_->kernel; }
     const std::vector<Thread>& threads() const override { return facts_->threads; }
+    const std::vector<PendingSignal>& pending_signals() const override { return facts_->pending; }
+    const std::vector<PosixTimer>& posix_timers() const override { return *facts_->posix_timers; }
     Result<UniqueFd> descriptor(int number) const override;
 
     // What an image cannot carry although no collector would come across it.

@@ -5,19 +5,24 @@
 #include "arch/arch.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "capture/pending_signals.h"
+#include "capture/posix_timers.h"
 #include "capture/snapshot.h"
 #include "kinds/attributes/record.h"
+#include "kinds/interval_timers/record.h"
 #include "kinds/signal_actions/record.h"
 
 #include <array>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace rfork::capture {
 
 // What only the process itself, or a tracer in its place, can ask the kernel.
 struct KernelFacts {
     std::array<kinds::SignalAction, kinds::signal_count> signal_actions{};
+    std::array<kinds::IntervalTimer, kinds::interval_timer_count> interval_timers{};
     std::uint64_t persona = 0;
     std::uint64_t brk = 0;
     bool no_new_privileges = false;
@@ -34,6 +39,8 @@ class Source {
     virtual const std::string& status() const = 0; // /proc/PID/status
     virtual const KernelFacts& facts() const = 0;
     virtual const std::vector<Thread>& threads() const = 0;
+    virtual const std::vector<PendingSignal>& pending_signals() const = 0;
+    virtual const std::vector<PosixTimer>& posix_timers() const = 0;
     // Another descriptor of the open file behind the process's descriptor `number`.
     virtual Result<UniqueFd> descriptor(int number) const = 0;
 

@@ -88,6 +88,16 @@ class Text {
     unsigned size_ = 0;
 };
 
+// deadline.cc
+class Deadline {
+  public:
+    explicit Deadline(unsigned seconds);
+    bool passed() const;
+
+  private:
+    std::uint64_t end_; // CLOCK_MONOTONIC, ns
+};
+
 // image_file.cc
 void open_image(Stub&, const char* executable_name);
 void check_image(Stub&);
@@ -122,7 +132,13 @@ void place_kernel_mappings(Stub&);
 void clear_address_space(Stub&);
 void restore_memory(Stub&);
 
-// The end of the stub, in all threads: kinds/thread/restore.cc.
+// What waits for one thread; called by itself, when all timers are there (kinds/pending_signal).
+void queue_pending_signals(Stub&, std::int32_t frozen_tid);
+bool any_signal_waits_for_a_thread(const Stub&);
+
+// Makes a timer whose expiry was pending run out, so that it is again (kinds/posix_timer).
+void let_posix_timer_expire(Stub&, std::int32_t id);
+
 [[noreturn]] void leave(Stub&);
 // What the thread with that id is called now.
 std::int32_t tid_now(const Stub&, std::int32_t frozen_tid);

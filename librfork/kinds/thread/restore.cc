@@ -220,6 +220,11 @@ void restore_thread(Stub& stub, const image::RecordHeader& header) {
     }
 }
 
+std::int32_t tid_now(const Stub& stub, std::int32_t frozen_tid) {
+    const bool is_first = stub.leader && stub.leader->tid == frozen_tid;
+    return is_first ? std::int32_t(arch::syscall(__NR_gettid)) : frozen_tid;
+}
+
 void leave(Stub& stub) {
     if (!stub.caller)
         fail(stub, EBADMSG, "the image holds no thread");
