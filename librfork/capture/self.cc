@@ -3,7 +3,6 @@
 #include "capture/inquiry.h"
 #include "kinds/pending_signal/record.h"
 
-#include <bit>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -258,11 +257,6 @@ Result<UniqueFd> Self::descriptor(int number) const {
 Result<void> Self::check_capturable() const {
     if (!facts_->posix_timers)
         return facts_->posix_timers.error();
-    if (facts_->pending_set && !facts_->pending_read) {
-        const int number = std::countr_zero(facts_->pending_set) + 1;
-        return cannot_carry("signal " + std::to_string(number) + " is blocked and pending",
-                            "handle it before the call");
-    }
     if (has_own_seccomp_filter(status()))
         return cannot_carry("the process has installed a seccomp filter",
                             "call rfork() before that");
