@@ -340,6 +340,18 @@ struct Copied {
     std::uint64_t fork_ns = 0;
 };
 
+// The calling thread's own pending signals, too, only another process can read.
+Result<void> read_pending(capture::Standstill& standstill, capture::OwnFacts& facts) {
+    if (!standstill && !facts.pending_set)
+        return {};
+    if (!standstill)
+        if (Result<void> r = standstill.begin(); !r)
+            return r;
+    Result<void> r = standstill.read_pending(facts.pending_set, facts.pending);
+    facts.pending_read = monotonic_ns();
+    return r;
+}
+
 // Nothing, if a thread has called rfork_block() meanwhile.
 Result<std::optional<Copied>> try_to_make_copy(const Session& session, const FreezeOrder& order,
                                                const SharedMailbox& mailbox,
@@ -353,14 +365,18 @@ Result<std::optional<Copied>> try_to_make_copy(const Session& session, const Fre
     capture::Standstill standstill(session.start() + session_stack_bottom,
                                    capture::process_directory(directory), no_standing_zones());
     if (*others)
-        if (Result<void> r = standstill.begin(false); !r)
+        if (Result<void> r = standstill.begin(); !r)
             return r.error();
     if (any_section_open())
         return std::optional<Copied>();
     release_kept_frames();
-    const capture::OwnFacts facts = capture::ask_own_facts(
+    capture::OwnFacts facts = capture::ask_own_facts(
         directory, {session.registers, session.xstate(), session.uses_xsave != 0, blocked.before()},
         std::move(standstill.threads));
+
+    if (Result<void> r = read_pending(standstill, facts); !r)
+        return r.error();
+    capture::settle_timers(facts);
 
     const std::uint64_t before = monotonic_ns();
     const long copy = arch::syscall(SYS_clone, 0, 0, 0, 0, 0);

@@ -14,6 +14,7 @@ void ask_kernel_of_thread(Inquiry& inquiry) {
     arch::syscall(SYS_sigaltstack, nullptr, &inquiry.altstack);
     inquiry.timer_slack = std::uint64_t(arch::syscall(SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0, 0));
     arch::syscall(SYS_prctl, PR_GET_NAME, inquiry.name, 0, 0, 0);
+    arch::syscall(SYS_rt_sigpending, &inquiry.pending, sizeof inquiry.pending);
     arch::syscall(SYS_sched_getattr, 0, &inquiry.scheduling, sizeof inquiry.scheduling, 0);
 }
 

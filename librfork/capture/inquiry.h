@@ -17,6 +17,7 @@ struct Inquiry {
     std::uint32_t never;    // one that nobody rings
     std::uint64_t tid_address;
     std::uint64_t timer_slack;
+    std::uint64_t pending; // for the thread or the process
     kinds::Scheduling scheduling;
     struct {
         std::uint64_t sp;

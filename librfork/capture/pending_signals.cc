@@ -26,12 +26,6 @@ bool is_for_the_original_only(int signal) {
     return signal == SIGKILL || signal == SIGSTOP;
 }
 
-int number_of(const PendingSignal& signal) {
-    int number;
-    std::memcpy(&number, signal.info.data(), sizeof number);
-    return number;
-}
-
 // A signal that came when the user's queues were full (RLIMIT_SIGPENDING) has no entry, only its
 // bit. The kernel hands it out like this.
 PendingSignal without_entry(int number, std::int32_t tid) {
@@ -43,19 +37,20 @@ PendingSignal without_entry(int number, std::int32_t tid) {
     return signal;
 }
 
-Result<std::uint64_t> read_pending_set(pid_t thread, Queue queue) {
-    const std::string path = "/proc/" + std::to_string(thread) + "/status";
-    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    char text[4096];
-    const ssize_t got = fd ? ::read(fd.get(), text, sizeof text - 1) : -1;
-    if (got <= 0)
-        return system_error(errno, "cannot read " + path, "mount /proc");
-    text[got] = '\0';
-    const std::string set = field(text, queue == Queue::process ? "ShdPnd" : "SigPnd");
-    return std::uint64_t(std::strtoull(set.c_str(), nullptr, 16));
+} // namespace
+
+int number_of(const PendingSignal& signal) {
+    int number;
+    std::memcpy(&number, signal.info.data(), sizeof number);
+    return number;
 }
 
-} // namespace
+void add_without_entry(std::uint64_t pending_set, std::int32_t tid_in_record,
+                       std::vector<PendingSignal>& to) {
+    for (int number = 1; number <= 64; ++number)
+        if ((pending_set & bit_of(number)) && !is_for_the_original_only(number))
+            to.push_back(without_entry(number, tid_in_record));
+}
 
 Result<void> read_pending_signals(pid_t stopped, Queue queue, std::uint64_t pending_set,
                                   std::int32_t tid_in_record, std::vector<PendingSignal>& to) {
@@ -78,18 +73,8 @@ Result<void> read_pending_signals(pid_t stopped, Queue queue, std::uint64_t pend
     if (got < 0)
         return system_error(int(-got),
                             "cannot read the pending signals of thread " + std::to_string(stopped));
-    for (int number = 1; number <= 64; ++number)
-        if ((pending_set & bit_of(number)) && !is_for_the_original_only(number))
-            to.push_back(without_entry(number, tid_in_record));
+    add_without_entry(pending_set, tid_in_record, to);
     return {};
-}
-
-Result<void> read_pending_signals(pid_t stopped, Queue queue, std::int32_t tid_in_record,
-                                  std::vector<PendingSignal>& to) {
-    const Result<std::uint64_t> pending_set = read_pending_set(stopped, queue);
-    if (!pending_set)
-        return pending_set.error();
-    return read_pending_signals(stopped, queue, *pending_set, tid_in_record, to);
 }
 
 } // namespace rfork::capture

@@ -17,14 +17,16 @@ struct PendingSignal {
 
 enum class Queue { thread, process };
 
-// Called by the tracer of the thread `stopped`, which it has stopped. Appends what waits in the
-// thread's own queue, or in the one it shares with its process, in order, as `tid_in_record`.
-Result<void> read_pending_signals(pid_t stopped, Queue queue, std::int32_t tid_in_record,
-                                  std::vector<PendingSignal>& to);
+int number_of(const PendingSignal& signal);
 
-// The same for a tracer that has the thread's SigPnd, or the process's ShdPnd, of
-// /proc/PID/status already.
+// Called by the tracer of the thread `stopped`, which it has stopped. Appends what waits in the
+// thread's own queue, or in the one it shares with its process, in order, as `tid_in_record`; then
+// those of `pending_set` that have no entry there.
 Result<void> read_pending_signals(pid_t stopped, Queue queue, std::uint64_t pending_set,
                                   std::int32_t tid_in_record, std::vector<PendingSignal>& to);
+
+// Signals that came when the user's queues were full (RLIMIT_SIGPENDING).
+void add_without_entry(std::uint64_t pending_set, std::int32_t tid_in_record,
+                       std::vector<PendingSignal>& to);
 
 } // namespace rfork::capture

@@ -18,7 +18,10 @@ extern "C" long rfork_clone_helper(std::uint64_t flags, std::uint64_t stack_top,
 
 namespace {
 
-constexpr std::uint32_t standing = 1u << 30; // no tid reaches this bit
+constexpr std::uint32_t one_more_met = 1u << 28; // above all tids
+
+// What the helper is asked for, in this order.
+enum : std::uint32_t { to_stop = 1, to_read_pending, to_end };
 
 std::uint64_t now_ns() {
     timespec t{};
@@ -75,10 +78,9 @@ class KeptTrapAction {
 
 } // namespace
 
-Result<void> Standstill::begin(bool and_caller) {
-    and_caller_ = and_caller;
+Result<void> Standstill::begin() {
     caller_ = pid_t(arch::syscall(SYS_gettid));
-    may_start_ = may_end_ = 0;
+    requested_ = 0;
     const KeptTrapAction kept;
     const long started =
         rfork_clone_helper(CLONE_VM | CLONE_FILES | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
@@ -87,26 +89,33 @@ Result<void> Standstill::begin(bool and_caller) {
         return system_error(int(-started), "cannot start a process that stops the other threads",
                             "raise the limit on processes (ulimit -u)");
     helper_id_ = pid_t(started);
-    const auto helper = std::uint32_t(started);
-    {
-        const WantsToBeTraced wants(helper);
-        set(may_start_, 1);
-        wait_while(helper_, helper);
-    }
-    if (helper_ != (helper | standing)) {
+    return ask(to_stop);
+}
+
+Result<void> Standstill::read_pending(std::uint64_t callers, std::vector<PendingSignal>& to) {
+    callers_pending_ = callers;
+    pending_ = &to;
+    return ask(to_read_pending);
+}
+
+Result<void> Standstill::ask(std::uint32_t what) {
+    const WantsToBeTraced wants{std::uint32_t(helper_id_)};
+    const std::uint32_t before = helper_;
+    set(requested_, what);
+    wait_while(helper_, before);
+    if (helper_ == 0) {
         await_helper();
         return Error{EIO, "the process that was to stop the other threads was killed: try again"};
     }
-    if (!outcome_)
-        end();
     return outcome_;
 }
 
 void Standstill::end() {
     if (!helper_id_)
         return;
-    set(may_end_, 1);
-    wait_while(helper_, std::uint32_t(helper_id_) | standing);
+    const std::uint32_t before = helper_;
+    set(requested_, to_end);
+    wait_while(helper_, before);
     await_helper();
 }
 
@@ -131,16 +140,24 @@ void Standstill::help() {
         arch::syscall(SYS_unshare, CLONE_FILES);
     const KernelAction by_default{};
     arch::syscall(SYS_rt_sigaction, SIGCHLD, &by_default, nullptr, sizeof by_default.mask);
-    wait_while(may_start_, 0);
-
-    began_ = now_ns();
     Tracer tracer(directory_, caller_, zones_);
-    outcome_ = tracer.stop(and_caller_);
-    threads = tracer.take_threads();
-    set(helper_, helper_ | standing);
-    wait_while(may_end_, 0);
+    for (std::uint32_t met = 0, next; (next = next_request(met)) != to_end; met = next) {
+        if (next == to_stop) {
+            began_ = now_ns();
+            outcome_ = tracer.stop();
+            threads = tracer.take_threads();
+        } else {
+            outcome_ = tracer.read_pending(callers_pending_, *pending_);
+        }
+        set(helper_, helper_ + one_more_met);
+    }
     tracer.release();
     duration_ = now_ns() - began_;
+}
+
+std::uint32_t Standstill::next_request(std::uint32_t met) {
+    wait_while(requested_, met);
+    return requested_;
 }
 
 } // namespace rfork::capture

@@ -22,10 +22,14 @@ class Standstill {
     Standstill(const Standstill&) = delete;
     Standstill& operator=(const Standstill&) = delete;
 
-    // All signals must be blocked. `and_caller`: the calling thread has something pending.
-    Result<void> begin(bool and_caller);
+    // All signals must be blocked.
+    Result<void> begin();
+    // After begin(); see Tracer::read_pending().
+    Result<void> read_pending(std::uint64_t callers, std::vector<PendingSignal>& to);
     // Everybody goes on. Nothing if there is no standstill.
     void end();
+
+    explicit operator bool() const { return helper_id_ != 0; }
 
     // What the others were doing.
     std::vector<Thread> threads;
@@ -35,22 +39,25 @@ class Standstill {
   private:
     static void work(Standstill* here);
     void help();
-    bool start_helper();
+    Result<void> ask(std::uint32_t what);
+    std::uint32_t next_request(std::uint32_t met);
     void await_helper();
 
     std::uint64_t stack_top_;
     std::string directory_;
     std::vector<NoStandingZone> zones_;
-    bool and_caller_ = false;
     pid_t caller_ = 0;
     pid_t helper_id_ = 0;
     Result<void> outcome_;
     std::uint64_t began_ = 0, duration_ = 0;
 
-    // Futexes. The kernel clears `helper_` when the helper has ended.
+    // Futexes. The helper counts in `helper_`, above its own id, how many requests it has met; the
+    // kernel clears the word when the helper has ended.
     std::uint32_t helper_ = 0;
-    std::uint32_t may_start_ = 0;
-    std::uint32_t may_end_ = 0;
+    std::uint32_t requested_ = 0;
+
+    std::uint64_t callers_pending_ = 0;
+    std::vector<PendingSignal>* pending_ = nullptr;
 };
 
 } // namespace rfork::capture

@@ -73,6 +73,13 @@ std::uint64_t pending(pid_t tid, std::uint32_t flags) {
     return set;
 }
 
+Error cannot_stop(pid_t tid, int error) {
+    return system_error(error, "cannot stop thread " + std::to_string(tid) + " to read it",
+                        "a program that is being traced (strace, gdb) cannot travel when it has "
+                        "several threads or pending signals, nor where ptrace(2) is forbidden "
+                        "(kernel.yama.ptrace_scope 2 or 3, a container's seccomp profile)");
+}
+
 Error died(pid_t tid) {
     return {EIO, "thread " + std::to_string(tid) + " came to its end while it was being read"};
 }
@@ -107,24 +114,52 @@ Change look(pid_t tid) {
 
 } // namespace
 
-Result<void> Tracer::stop(bool and_caller) {
+Result<void> Tracer::stop() {
     deadline_ = now_ns() + patience_ns;
     Result<void> done = stop_all();
     for (std::size_t i = 0; done && i < tracees_.size(); ++i)
         done = read(tracees_[i]);
     if (done)
         done = inquire();
-    if (done && and_caller) {
-        Tracee caller;
-        caller.tid = caller_;
-        if (trace(PTRACE_SEIZE, caller_, 0, 0) == 0) {
-            trace(PTRACE_INTERRUPT, caller_, 0, 0);
-            done = wait_until_stopped(caller);
-            trace(PTRACE_DETACH, caller_, 0, 0);
-        }
-    }
     if (!done)
         release();
+    return done;
+}
+
+namespace {
+
+std::uint64_t set_for(std::int32_t tid, const std::vector<PendingSignal>& signals) {
+    std::uint64_t set = 0;
+    for (const PendingSignal& signal : signals)
+        if (signal.tid == tid)
+            set |= bit(number_of(signal));
+    return set;
+}
+
+} // namespace
+
+// A signal without an entry in a queue is known by its bit alone, and the bits that a thread is
+// told of are its own and the process's: so the process's queue comes first, then the caller's, and
+// what the caller is told of beyond both counts as the process's.
+Result<void> Tracer::read_pending(std::uint64_t callers, std::vector<PendingSignal>& to) {
+    Tracee caller;
+    caller.tid = caller_;
+    deadline_ = now_ns() + patience_ns;
+    if (long r = trace(PTRACE_SEIZE, caller_, 0, 0); r < 0)
+        return cannot_stop(caller_, int(-r));
+    trace(PTRACE_INTERRUPT, caller_, 0, 0);
+    Result<void> done = wait_until_stopped(caller);
+    if (done)
+        done = read_pending_signals(caller_, Queue::process, 0, 0, to);
+    if (done)
+        done = read_pending_signals(caller_, Queue::thread, 0, caller_, to);
+    add_without_entry(callers & ~(set_for(0, to) | set_for(caller_, to)), 0, to);
+    const std::uint64_t for_all = set_for(0, to);
+    trace(PTRACE_DETACH, caller_, 0, 0);
+    for (std::size_t i = 0; done && i < tracees_.size(); ++i) {
+        const Tracee& t = tracees_[i];
+        done = read_pending_signals(t.tid, Queue::thread, t.pending & ~for_all, t.tid, to);
+    }
     return done;
 }
 
@@ -211,12 +246,7 @@ Result<bool> Tracer::seize_new(const std::vector<Task>& tasks) {
         if (r == -ESRCH || (r == -EPERM && has_ended(task)))
             continue;
         if (r < 0)
-            return system_error(
-                int(-r),
-                "cannot stop thread " + std::to_string(task.tid) + " to read its registers",
-                "a program that is being traced (strace, gdb) cannot travel, nor can one with "
-                "threads where ptrace(2) is forbidden (kernel.yama.ptrace_scope 2 or 3, a "
-                "container's seccomp profile)");
+            return cannot_stop(task.tid, int(-r));
         trace(PTRACE_INTERRUPT, task.tid, 0, 0);
         tracees_.emplace_back();
         tracees_.back().tid = task.tid;
@@ -400,6 +430,7 @@ Result<void> Tracer::inquire() {
         if (!bring_back(tracees_[i]))
             return died(tracees_[i].tid);
         take_answers(inquiries[i], tracees_[i].thread.record);
+        tracees_[i].pending = inquiries[i].pending;
     }
     return {};
 }

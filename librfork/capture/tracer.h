@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "capture/inquiry.h"
+#include "capture/pending_signals.h"
 #include "capture/snapshot.h"
 
 #include <string>
@@ -37,9 +38,12 @@ class Tracer {
     Tracer(const Tracer&) = delete;
     Tracer& operator=(const Tracer&) = delete;
 
-    // Returns when every thread but the caller stands still and has been read; the caller has been
-    // stopped, for a moment, only if `and_caller`. After an error all of them run again.
-    Result<void> stop(bool and_caller);
+    // Returns when every thread but the caller stands still and has been read. After an error all
+    // of them run again.
+    Result<void> stop();
+    // What is pending for the process and for each thread, the caller included, which is stopped
+    // for a moment. `callers`: what is pending according to the caller, rt_sigpending(2).
+    Result<void> read_pending(std::uint64_t callers, std::vector<PendingSignal>& to);
     // Lets them go on where they were.
     void release();
 
@@ -54,7 +58,7 @@ class Tracer {
         std::uint64_t mask = 0;
         arch::Registers registers{}; // with which it goes on here
         Thread thread;               // as a copy goes on
-        Inquiry* inquiry = nullptr;
+        std::uint64_t pending = 0;   // for the thread or the process, by its own account
     };
 
     struct Task { // as /proc calls it, and as we do

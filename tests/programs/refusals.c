@@ -103,13 +103,6 @@ static void timer_on_other_process(void) {
     CHECK(timer_create(clock, &event, &timer) == 0);
     refused("POSIX timer 0 runs on the CPU time of process", -1);
 }
-static void pending_signal(void) {
-    sigset_t mask;
-    sigemptyset(&mask);
-    sigaddset(&mask, SIGUSR2);
-    CHECK(sigprocmask(SIG_BLOCK, &mask, NULL) == 0 && raise(SIGUSR2) == 0);
-    refused("signal 12", -1);
-}
 static void memory_file(void) {
     refused("deleted file", at(5, memfd_create("some name", 0)));
 }
@@ -282,7 +275,6 @@ static const struct {
     CASE(unix_socket),
     CASE(inet_socket),
     CASE(timer_on_other_process),
-    CASE(pending_signal),
     CASE(memory_file),
     CASE(mapped_memory_file),
     CASE(deleted_file),

@@ -1,11 +1,15 @@
 #include "capture/pending_signals.h"
 
+#include "capture/source.h"
 #include "kinds/pending_signal/record.h"
 
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <iterator>
+#include <string>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -69,9 +73,16 @@ class Child {
     pid_t pid_ = 0;
 };
 
+std::string read_text(const std::string& path) {
+    std::ifstream file(path);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
 std::vector<kinds::SignalInfo> read_queue(const Child& child, Queue queue, std::int32_t tid) {
     std::vector<PendingSignal> signals;
-    REQUIRE(read_pending_signals(child.pid(), queue, tid, signals));
+    const std::string status = read_text("/proc/" + std::to_string(child.pid()) + "/status");
+    const std::string set = field(status, queue == Queue::process ? "ShdPnd" : "SigPnd");
+    REQUIRE(read_pending_signals(child.pid(), queue, std::stoull(set, nullptr, 16), tid, signals));
     std::vector<kinds::SignalInfo> infos;
     for (const PendingSignal& signal : signals) {
         CHECK(signal.tid == tid);
@@ -129,10 +140,10 @@ TEST_CASE("a signal without an entry in the queue is found by its bit") {
     CHECK(of_thread[0].number == SIGTERM);
 }
 
-TEST_CASE("nothing pending is nothing; a process that is not traced is an error") {
+TEST_CASE("nothing pending is nothing, and a process that is not traced is an error") {
     Child child([] {});
     std::vector<PendingSignal> signals;
-    CHECK_FALSE(read_pending_signals(child.pid(), Queue::process, 0, signals));
+    CHECK_FALSE(read_pending_signals(child.pid(), Queue::process, 0, 0, signals));
     REQUIRE(child.stop());
     CHECK(read_queue(child, Queue::process, 0).empty());
     CHECK(read_queue(child, Queue::thread, 1).empty());

@@ -75,6 +75,15 @@ void restore_pending_signal(Stub& stub, const image::RecordHeader& header) {
         queue(stub, signal);
 }
 
+bool any_signal_waits_for_a_thread(const Stub& stub) {
+    Records records(stub);
+    while (const image::RecordHeader* record = records.next())
+        if (record->kind == image::Kind::pending_signal &&
+            as<PendingSignalRecord>(*record).tid != 0)
+            return true;
+    return false;
+}
+
 void queue_pending_signals(Stub& stub, std::int32_t frozen_tid) {
     Records records(stub);
     while (const image::RecordHeader* record = records.next())

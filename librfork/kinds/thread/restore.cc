@@ -39,6 +39,9 @@ struct ThreadPlace {
 };
 static_assert(sizeof(ThreadPlace) == 64);
 
+// What the threads wait for, in Stub::go.
+enum : std::uint32_t { go_and_queue = 1, go_and_leave };
+
 std::uint64_t stack_of(const Stub& stub, unsigned index) {
     return stub.header->window.stacks + index * image::thread_stack_size;
 }
@@ -58,6 +61,23 @@ void wait_while(std::uint32_t& word, std::uint32_t value) {
 
 void wake(std::uint32_t& word) {
     arch::syscall(__NR_futex, &word, FUTEX_WAKE_PRIVATE, everybody, nullptr, nullptr, 0);
+}
+
+void get_ready(Stub& stub) {
+    __atomic_add_fetch(&stub.ready, 1, __ATOMIC_RELEASE);
+    wake(stub.ready);
+}
+
+void wait_until_ready(Stub& stub, std::uint32_t wanted) {
+    std::uint32_t ready;
+    while ((ready = __atomic_load_n(&stub.ready, __ATOMIC_ACQUIRE)) < wanted)
+        wait_while(stub.ready, ready);
+}
+
+void go(Stub& stub, std::uint32_t where) {
+    __atomic_store_n(&stub.go, where, __ATOMIC_RELEASE);
+    if (stub.threads)
+        wake(stub.go);
 }
 
 // libc keeps the tid where set_tid_address pointed, and takes it for its own in mutexes and
@@ -200,9 +220,13 @@ void stub_thread(Stub& stub, const ThreadRecord& thread, unsigned index) {
         frame = kept_frame(stub, thread, at);
     else
         build_frame(stub, thread, own.xstate, sizeof own.xstate, own.signal);
-    __atomic_add_fetch(&stub.ready, 1, __ATOMIC_RELEASE);
-    wake(stub.ready);
+    get_ready(stub);
     wait_while(stub.go, 0);
+    if (__atomic_load_n(&stub.go, __ATOMIC_ACQUIRE) == go_and_queue) {
+        queue_pending_signals(stub, thread.tid);
+        get_ready(stub);
+        wait_while(stub.go, go_and_queue);
+    }
     if (at)
         stub_depart(thread.departure, frame, &departure_counter(stub));
     stub_leave(frame);
@@ -220,11 +244,6 @@ void restore_thread(Stub& stub, const image::RecordHeader& header) {
     }
 }
 
-std::int32_t tid_now(const Stub& stub, std::int32_t frozen_tid) {
-    const bool is_first = stub.leader && stub.leader->tid == frozen_tid;
-    return is_first ? std::int32_t(arch::syscall(__NR_gettid)) : frozen_tid;
-}
-
 void leave(Stub& stub) {
     if (!stub.caller)
         fail(stub, EBADMSG, "the image holds no thread");
@@ -236,9 +255,13 @@ void leave(Stub& stub) {
         build_frame(stub, *leader, own.xstate, sizeof own.xstate, own.signal);
     else if (leader)
         frame = kept_frame(stub, *leader, take_frame(stub, *leader));
-    for (std::uint32_t ready;
-         (ready = __atomic_load_n(&stub.ready, __ATOMIC_ACQUIRE)) < stub.threads;)
-        wait_while(stub.ready, ready);
+    wait_until_ready(stub, stub.threads);
+    if (any_signal_waits_for_a_thread(stub)) {
+        go(stub, go_and_queue);
+        if (leader)
+            queue_pending_signals(stub, leader->tid);
+        wait_until_ready(stub, 2 * stub.threads);
+    }
     // This thread and the others, without the caller: as many as there are others.
     if (stub.threads)
         departure_counter(stub) = stub.threads;
@@ -246,9 +269,7 @@ void leave(Stub& stub) {
     claim(stub);
     announce(stub);
     close_private_descriptors(stub);
-    __atomic_store_n(&stub.go, 1, __ATOMIC_RELEASE);
-    if (stub.threads)
-        wake(stub.go);
+    go(stub, go_and_leave);
     if (leads)
         stub_leave(&own.signal);
     stub_depart(stub.caller->departure, frame, &departure_counter(stub));
