@@ -7,11 +7,16 @@
 //                                                     written is carried like a private one, so
 //                                                     that the image needs no file of the other
 //                                                     host
-//   [vdso], [vvar...]                                 the target kernel's own
+//   [vdso], [vvar...]                                 the target kernel's own; in a program that
+//   was
+//                                                     started under another kernel, as they were
+//                                                     there
 //
 // Everything else is refused by name. A mapping librfork made for its own work is left out; the
 // kernel may have merged it with a neighbour, so ranges are subtracted, not looked up.
 #include "capture/memory.h"
+
+#include "capture/program_vdso.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -32,6 +37,10 @@ bool ends_with(std::string_view text, std::string_view end) {
 
 bool begins_with(std::string_view text, std::string_view begin) {
     return text.substr(0, begin.size()) == begin;
+}
+
+bool is_kernels(const MemoryMapEntry& e) {
+    return begins_with(e.name, "[vvar") || e.name == "[vdso]";
 }
 
 Error cannot_carry(const MemoryMapEntry& e, std::string_view what, std::string_view remedy) {
@@ -73,10 +82,8 @@ Result<MappingKind> classify_shared(const MemoryMapEntry& e) {
 }
 
 Result<MappingKind> classify(const MemoryMapEntry& e) {
-    if (begins_with(e.name, "[vvar"))
-        return MappingKind::vvar;
-    if (e.name == "[vdso]")
-        return MappingKind::vdso;
+    if (is_kernels(e))
+        return e.name == "[vdso]" ? MappingKind::vdso : MappingKind::vvar;
     if (e.flags & vm_hugetlb)
         return cannot_carry(e, "memory of hugetlbfs", "unmap it first");
     if (e.flags & vm_device)
@@ -134,6 +141,29 @@ Result<void> check_aliases(const std::vector<MemoryMapEntry>& entries) {
     return {};
 }
 
+// The vDSO that the program has pointers into, as it lay under the kernel it comes from.
+void add_redirected(const image::Redirection& redirection, Snapshot& snapshot) {
+    for (std::uint64_t i = 0; i < redirection.pieces; ++i) {
+        const image::DataPiece& piece = redirection.piece[i];
+        Mapping m{};
+        m.start = piece.start;
+        m.end = piece.end;
+        m.prot = PROT_READ;
+        m.kind = MappingKind::vvar;
+        m.name = snapshot.strings.add(piece.name);
+        snapshot.mappings.push_back(m);
+    }
+    Mapping m{};
+    m.start = redirection.vdso;
+    m.end = redirection.vdso_end;
+    m.prot = PROT_READ | PROT_EXEC;
+    m.kind = MappingKind::vdso;
+    m.name = snapshot.strings.add("[vdso]");
+    snapshot.mappings.push_back(m);
+    std::sort(snapshot.mappings.begin(), snapshot.mappings.end(),
+              [](const Mapping& a, const Mapping& b) { return a.start < b.start; });
+}
+
 } // namespace
 
 std::vector<Range> without(Range whole, std::span<const Range> holes) {
@@ -159,10 +189,19 @@ Result<void> classify_memory(const std::vector<MemoryMapEntry>& entries, std::sp
                              Snapshot& snapshot) {
     if (Result<void> r = check_aliases(entries); !r)
         return r;
+    const std::optional<image::Redirection> redirection = find_redirection(entries, snapshot.auxv);
+    std::vector<Range> left_out(own.begin(), own.end());
+    if (redirection) {
+        for (std::uint64_t i = 0; i < redirection->pieces; ++i)
+            left_out.push_back({redirection->piece[i].start, redirection->piece[i].end});
+        left_out.push_back({redirection->vdso, redirection->vdso_end});
+    }
     for (const MemoryMapEntry& e : entries) {
         if (e.name == "[vsyscall]")
             continue; // every kernel has its own, at the same place
-        const std::vector<Range> parts = without({e.start, e.end}, own);
+        if (redirection && is_kernels(e))
+            continue; // the running kernel's, to which only the redirection leads
+        const std::vector<Range> parts = without({e.start, e.end}, left_out);
         if (parts.empty())
             continue;
         const Result<MappingKind> kind = classify(e);
@@ -180,6 +219,8 @@ Result<void> classify_memory(const std::vector<MemoryMapEntry>& entries, std::sp
             snapshot.mappings.push_back(m);
         }
     }
+    if (redirection)
+        add_redirected(*redirection, snapshot);
     return {};
 }
 

@@ -27,6 +27,9 @@ inline constexpr char magic[8] = {'r', 'f', 'o', 'r', 'k', 'i', 'm', 'g'};
 // Data are checked in pieces of this many bytes, small enough to be still in the cache.
 inline constexpr std::uint64_t extent_limit = 256 * 1024;
 
+// Room behind Window::scratch for the running kernel's [vvar], [vvar_vclock] and [vdso].
+inline constexpr std::uint64_t parking_size = 128 * 1024;
+
 struct Id {
     std::uint8_t bytes[16];
 };
@@ -103,8 +106,8 @@ enum class MappingKind : std::uint32_t {
     shared_anonymous = 2, // MAP_SHARED | MAP_ANONYMOUS
     file_content = 3,     // private file mapping, its bytes are in the image and mapped from there
     file_shared = 4,      // MAP_SHARED of a named file, which is opened again by path
-    vvar = 5,             // the kernel's own pages: never carried, moved into place
-    vdso = 6,
+    vvar = 5,             // the kernel's own pages: never carried
+    vdso = 6,             // the kernel's own code; the image's bytes are used on another kernel
 };
 
 enum MappingFlags : std::uint32_t {

@@ -28,8 +28,7 @@ namespace {
 using capture::Range;
 using capture::Snapshot;
 
-constexpr std::uint64_t stub_offset = page_size;   // behind the ELF header
-constexpr std::uint64_t parking_size = 128 * 1024; // for [vvar], [vvar_vclock] and [vdso]
+constexpr std::uint64_t stub_offset = page_size; // behind the ELF header
 constexpr std::uint64_t stack_size = 128 * 1024;
 constexpr std::uint64_t guard = 1024 * 1024; // between the window and anything else
 constexpr std::uint64_t longest_zero_gap = 3 * page_size;

@@ -82,6 +82,13 @@ const char* string_at(const Stub& stub, std::uint32_t offset) {
     return reinterpret_cast<const char*>(stub.header) + stub.header->strings.offset + offset;
 }
 
+MappingTable mappings_of(const Stub& stub) {
+    const image::Table& table = stub.header->mappings;
+    const auto* first = reinterpret_cast<const image::Mapping*>(
+        reinterpret_cast<const std::uint8_t*>(stub.header) + table.offset);
+    return {first, first + table.size / sizeof *first};
+}
+
 Records::Records(const Stub& stub)
     : at_(reinterpret_cast<const std::uint8_t*>(stub.header) + stub.header->records.offset),
       end_(at_ + stub.header->records.size) {}

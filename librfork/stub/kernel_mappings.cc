@@ -3,25 +3,30 @@
 //   [vvar] [vvar_vclock] [vdso]        (6.13 and later; before, [vvar] [vdso])
 //
 // The kernel maps its own at every exec, wherever it likes; libc in the frozen memory has pointers
-// into the old place. So ours are parked in the window while memory is rebuilt, and then moved to
-// where the frozen process had its own. The code finds its data relative to itself: each piece is
-// moved on its own (mremap(2) refuses a range that spans two of them), and the distances between
-// them stay. The data pages can never be carried, since the kernel writes them.
+// into the old place. So ours are parked in the window while memory is rebuilt. The code finds its
+// data relative to itself: each piece is moved on its own (mremap(2) refuses a range that spans two
+// of them), and the distances between them stay. The data pages can never be carried, since the
+// kernel writes them.
 //
-// Another kernel's vDSO is other code at other addresses: a different build-id is refused.
+// The same kernel's vDSO (same build-id, pieces of the same sizes) then goes to where the frozen
+// process had its own, and nothing is different. Another kernel's is other code at other addresses:
+// it goes to a place where the program has nothing, and the old one, which comes from the image as
+// any memory does, is made to jump there (redirect_vdso.cc).
 #include "stub/stub.h"
 
-#include <linux/errno.h>
-
-#include "image/build_id.h"
+#include "image/elf_object.h"
 #include "kinds/address_space/record.h"
 
 #include <asm/unistd.h>
+#include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
 
 namespace rfork::stub {
 namespace {
+
+using image::Mapping;
+using image::MappingKind;
 
 bool is_kernel_mapping(const char* name) {
     return starts_with(name, "[vvar") || same(name, "[vdso]");
@@ -46,6 +51,8 @@ void take_line(Stub& stub, const char* line) {
     if (stub.kernel_mappings == kernel_mappings_limit)
         fail(stub, EOPNOTSUPP, "this kernel has more vDSO mappings than rfork knows how to move");
     stub.kernel[stub.kernel_mappings++].now = range;
+    if (range.start == stub.vdso.start)
+        stub.vdso.end = range.end;
 }
 
 const kinds::AddressSpaceRecord* frozen_address_space(const Stub& stub) {
@@ -56,22 +63,98 @@ const kinds::AddressSpaceRecord* frozen_address_space(const Stub& stub) {
     return nullptr;
 }
 
-void check_same_vdso(Stub& stub) {
+bool is_kernels(const Mapping& m) {
+    return m.kind == MappingKind::vvar || m.kind == MappingKind::vdso;
+}
+
+const Mapping* vdso_of_program(const Stub& stub) {
+    for (const Mapping& m : mappings_of(stub))
+        if (m.kind == MappingKind::vdso)
+            return &m;
+    return nullptr;
+}
+
+bool same_build_id(const Stub& stub) {
     const kinds::AddressSpaceRecord* frozen = frozen_address_space(stub);
-    if (!frozen || !frozen->vdso)
-        return;
-    if (!stub.vdso)
-        fail(stub, EOPNOTSUPP,
-             "this kernel gives programs no vDSO, and the frozen one uses its own");
-    const image::BuildId here = image::build_id_of(reinterpret_cast<const void*>(stub.vdso));
-    bool equal = here.size == frozen->vdso_build_id_size && here.size > 0;
-    for (unsigned i = 0; equal && i < here.size; ++i)
-        equal = here.bytes[i] == frozen->vdso_build_id[i];
-    if (!equal)
-        fail(stub, EOPNOTSUPP,
-             "this host runs another kernel than the one the image was frozen under (their vDSOs "
-             "have different build-ids), and programs cannot yet move between kernels: use hosts "
-             "with the same kernel");
+    const image::BuildId here =
+        image::ElfObject(reinterpret_cast<const void*>(stub.vdso.start), stub.vdso.size())
+            .build_id();
+    if (!frozen || here.size == 0 || here.size != frozen->vdso_build_id_size)
+        return false;
+    for (unsigned i = 0; i < here.size; ++i)
+        if (here.bytes[i] != frozen->vdso_build_id[i])
+            return false;
+    return true;
+}
+
+bool same_pieces(const Stub& stub) {
+    unsigned next = 0;
+    std::uint64_t first = 0;
+    for (const Mapping& old : mappings_of(stub)) {
+        if (!is_kernels(old))
+            continue;
+        if (next == 0)
+            first = old.start;
+        if (next == stub.kernel_mappings || stub.kernel[next].now.size() != old.end - old.start ||
+            stub.kernel[next].now.start - stub.kernel[0].now.start != old.start - first)
+            return false;
+        ++next;
+    }
+    return next == stub.kernel_mappings;
+}
+
+// The kernel's mappings with their distances, the first of them at `place`.
+void move_to(Stub& stub, std::uint64_t place) {
+    const std::uint64_t first = stub.kernel[0].now.start, vdso = stub.vdso.start;
+    for (unsigned i = 0; i < stub.kernel_mappings; ++i) {
+        const KernelMapping& m = stub.kernel[i];
+        const std::uint64_t to = place + (m.now.start - first);
+        const long r = arch::syscall(__NR_mremap, m.parked.start, m.parked.size(), m.parked.size(),
+                                     MREMAP_MAYMOVE | MREMAP_FIXED, to);
+        if (r < 0)
+            fail(stub, int(-r), "cannot move this kernel's vDSO into place");
+        if (m.now.start == vdso)
+            stub.vdso = {to, to + m.now.size()};
+    }
+}
+
+// The place for `size` bytes that is nearest to `wanted` and has a page free on either side. A
+// stack keeps the room it may grow into.
+std::uint64_t find_place(const Stub& stub, std::uint64_t size, std::uint64_t wanted) {
+    constexpr std::uint64_t lowest = 1 << 20, page = image::page_size, stack_room = 1 << 30;
+    std::uint64_t best = 0, best_distance = ~std::uint64_t(0), gap_start = lowest;
+    auto consider = [&](std::uint64_t end, std::uint64_t room_above) {
+        if (end < gap_start || end - gap_start < size + 2 * page + room_above)
+            return;
+        const std::uint64_t first = gap_start + page, last = end - room_above - page - size;
+        const std::uint64_t place = wanted < first ? first : wanted > last ? last : wanted;
+        const std::uint64_t distance = place < wanted ? wanted - place : place - wanted;
+        if (distance < best_distance) {
+            best = place;
+            best_distance = distance;
+        }
+    };
+    bool past_window = false;
+    const image::Window& window = stub.header->window;
+    auto pass = [&](std::uint64_t start, std::uint64_t end, std::uint64_t room_above) {
+        consider(start, room_above);
+        if (end > gap_start)
+            gap_start = end;
+    };
+    for (const Mapping& m : mappings_of(stub)) {
+        if (!past_window && m.start >= window.end) {
+            pass(window.base, window.end, 0);
+            past_window = true;
+        }
+        pass(m.start, m.end, m.flags & image::mapping_growsdown ? stack_room : 0);
+    }
+    if (!past_window)
+        pass(window.base, window.end, 0);
+    consider(arch::address_space_end, 0);
+    if (!best)
+        fail(stub, ENOMEM,
+             "the program leaves no room in its address space for this kernel's vDSO");
+    return best;
 }
 
 } // namespace
@@ -102,13 +185,17 @@ void find_kernel_mappings(Stub& stub) {
         }
     }
     arch::syscall(__NR_close, fd);
-    check_same_vdso(stub);
+    if (vdso_of_program(stub))
+        stub.redirects_vdso = !same_build_id(stub) || !same_pieces(stub);
 }
 
 void park_kernel_mappings(Stub& stub) {
-    std::uint64_t place = stub.header->window.scratch;
+    const image::Window& window = stub.header->window;
+    std::uint64_t place = window.scratch;
     for (unsigned i = 0; i < stub.kernel_mappings; ++i) {
         KernelMapping& m = stub.kernel[i];
+        if (m.now.size() > window.scratch + image::parking_size - place)
+            fail(stub, EOPNOTSUPP, "this kernel's vDSO is larger than rfork knows how to move");
         const long r = arch::syscall(__NR_mremap, m.now.start, m.now.size(), m.now.size(),
                                      MREMAP_MAYMOVE | MREMAP_FIXED, place);
         if (r < 0)
@@ -118,29 +205,22 @@ void park_kernel_mappings(Stub& stub) {
     }
 }
 
+// A program without a vDSO has no use for one: it stays in the window, and goes with it.
 void place_kernel_mappings(Stub& stub) {
     stub.stage = Stage::vdso;
-    const auto* mappings = reinterpret_cast<const image::Mapping*>(
-        reinterpret_cast<const std::uint8_t*>(stub.header) + stub.header->mappings.offset);
-    const std::uint64_t count = stub.header->mappings.size / sizeof(image::Mapping);
-    unsigned next = 0;
-    std::uint64_t first = 0;
-    for (std::uint64_t i = 0; i < count; ++i) {
-        const image::Mapping& old = mappings[i];
-        if (old.kind != image::MappingKind::vvar && old.kind != image::MappingKind::vdso)
-            continue;
-        if (next == 0)
-            first = old.start;
-        if (next == stub.kernel_mappings ||
-            stub.kernel[next].parked.size() != old.end - old.start ||
-            stub.kernel[next].now.start - stub.kernel[0].now.start != old.start - first)
-            fail(stub, EOPNOTSUPP, "this kernel lays out its vDSO and data pages in another way");
-        const KernelMapping& m = stub.kernel[next++];
-        const long r = arch::syscall(__NR_mremap, m.parked.start, m.parked.size(), m.parked.size(),
-                                     MREMAP_MAYMOVE | MREMAP_FIXED, old.start);
-        if (r < 0)
-            fail(stub, int(-r), "cannot move this kernel's vDSO into place");
+    const Mapping* program = vdso_of_program(stub);
+    if (!program)
+        return;
+    if (!stub.redirects_vdso) {
+        for (const Mapping& m : mappings_of(stub))
+            if (is_kernels(m))
+                return move_to(stub, m.start);
     }
+    if (stub.kernel_mappings) {
+        const KernelMapping& last = stub.kernel[stub.kernel_mappings - 1];
+        move_to(stub, find_place(stub, last.now.end - stub.kernel[0].now.start, program->end));
+    }
+    redirect_vdso(stub, *program);
 }
 
 } // namespace rfork::stub

@@ -62,7 +62,7 @@ const char* read_start(Stub& stub, const Start& start) {
     const char* executable = "";
     for (const std::uint64_t* entry = start.auxv; entry[0] != AT_NULL; entry += 2) {
         if (entry[0] == AT_SYSINFO_EHDR)
-            stub.vdso = entry[1];
+            stub.vdso = {entry[1], entry[1]};
         else if (entry[0] == AT_EXECFN)
             executable = reinterpret_cast<const char*>(entry[1]);
     }

@@ -6,6 +6,7 @@
 //   file content      mapped from the image, private: a file mapping stays one, and pages that the
 //                     program never touches again are never copied
 //   file shared       the file itself, by path
+//   vDSO              this kernel's, see kernel_mappings.cc; another kernel's like anonymous memory
 //
 // Every byte that the image brings is checked against its hash before the program can see it.
 #include "stub/stub.h"
@@ -181,8 +182,13 @@ void restore_mapping(const Stub& stub, const Mapping& m, Extents extents) {
     case MappingKind::file_shared:
         map_shared_file(stub, m);
         return;
-    case MappingKind::vvar:
-    case MappingKind::vdso: // placed by kernel_mappings.cc; their bytes are for debuggers only
+    case MappingKind::vvar: // placed by kernel_mappings.cc
+        return;
+    case MappingKind::vdso: // likewise, unless it is another kernel's
+        if (stub.redirects_vdso) {
+            map_anonymous(stub, m);
+            fill(stub, m, extents);
+        }
         return;
     }
     fail(stub, EBADMSG, "the image holds a kind of memory that its own stub does not know at",
@@ -204,15 +210,13 @@ void clear_address_space(Stub& stub) {
 void restore_memory(Stub& stub) {
     stub.stage = Stage::memory;
     const auto* base = reinterpret_cast<const std::uint8_t*>(stub.header);
-    const auto* mappings = reinterpret_cast<const Mapping*>(base + stub.header->mappings.offset);
-    const std::uint64_t count = stub.header->mappings.size / sizeof(Mapping);
     const auto* extent = reinterpret_cast<const Extent*>(base + stub.header->extents.offset);
     const Extent* end = extent + stub.header->extents.size / sizeof(Extent);
-    for (std::uint64_t i = 0; i < count; ++i) {
+    for (const Mapping& m : mappings_of(stub)) {
         const Extent* first = extent;
-        while (extent < end && extent->address < mappings[i].end)
+        while (extent < end && extent->address < m.end)
             ++extent;
-        restore_mapping(stub, mappings[i], {first, extent});
+        restore_mapping(stub, m, {first, extent});
     }
 }
 

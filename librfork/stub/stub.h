@@ -47,9 +47,10 @@ struct Stub {
     int image_fd = -1;
     int stream_fd[3] = {-1, -1, -1};
 
-    bool xsave = false;     // the CPU has it and the kernel uses it
-    std::uint64_t xcr0 = 0; // state components enabled here
-    std::uint64_t vdso = 0; // AT_SYSINFO_EHDR of this exec
+    bool xsave = false;          // the CPU has it and the kernel uses it
+    std::uint64_t xcr0 = 0;      // state components enabled here
+    Range vdso;                  // this kernel's, from AT_SYSINFO_EHDR on; empty if it gives none
+    bool redirects_vdso = false; // the program's is another kernel's
     KernelMapping kernel[kernel_mappings_limit];
     unsigned kernel_mappings = 0;
 
@@ -104,6 +105,14 @@ void check_image(Stub&);
 const char* string_at(const Stub&, std::uint32_t offset);
 std::uint64_t hash(const void* data, std::size_t size);
 
+struct MappingTable {
+    const image::Mapping* first;
+    const image::Mapping* last;
+    const image::Mapping* begin() const { return first; }
+    const image::Mapping* end() const { return last; }
+};
+MappingTable mappings_of(const Stub&);
+
 // The records of the image.
 class Records {
   public:
@@ -127,6 +136,9 @@ void close_private_descriptors(Stub&);
 void find_kernel_mappings(Stub&);
 void park_kernel_mappings(Stub&);
 void place_kernel_mappings(Stub&);
+
+// redirect_vdso.cc: makes the functions of `program`, another kernel's vDSO, call those of ours.
+void redirect_vdso(const Stub&, const image::Mapping& program);
 
 // memory.cc
 void clear_address_space(Stub&);

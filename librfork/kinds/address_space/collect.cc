@@ -1,4 +1,5 @@
-#include "image/build_id.h"
+#include "base/unique_fd.h"
+#include "image/elf_object.h"
 #include "kinds/address_space/record.h"
 #include "kinds/collectors.h"
 
@@ -6,7 +7,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <elf.h>
-#include <sys/auxv.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace rfork::kinds {
 namespace {
@@ -27,6 +29,15 @@ std::vector<std::uint64_t> stat_fields(const std::string& text) {
             ++at;
     }
     return fields;
+}
+
+// The vDSO that the program has pointers into, which need not be the running kernel's. The program
+// may have unmapped it, so it is not simply looked at.
+image::BuildId build_id_at(std::uint64_t vdso) {
+    std::vector<std::uint8_t> bytes(8 * image::page_size);
+    UniqueFd memory(open("/proc/self/mem", O_RDONLY | O_CLOEXEC)); // a copy's, as the caller's
+    const ssize_t got = memory ? pread(memory.get(), bytes.data(), bytes.size(), off_t(vdso)) : -1;
+    return image::ElfObject(bytes.data(), got > 0 ? std::uint64_t(got) : 0).build_id();
 }
 
 } // namespace
@@ -67,10 +78,8 @@ Result<void> collect_address_space(const capture::Source& source, capture::Snaps
         if (record.auxv[i] == AT_SYSINFO_EHDR)
             record.vdso = record.auxv[i + 1];
 
-    // Every process on this kernel has the same vDSO, so ours tells the build-id of the other's.
-    const auto* own = reinterpret_cast<const void*>(getauxval(AT_SYSINFO_EHDR));
-    if (record.vdso && own) {
-        const image::BuildId id = image::build_id_of(own);
+    if (record.vdso) {
+        const image::BuildId id = build_id_at(record.vdso);
         std::memcpy(record.vdso_build_id, id.bytes, sizeof id.bytes);
         record.vdso_build_id_size = id.size;
     }

@@ -1,0 +1,20 @@
+// A process that was resumed on another kernel than the one it was started under has two vDSOs: its
+// own, which the stub has redirected and left a word about (image/redirection.h), and the running
+// kernel's, to which nothing points but that.
+#pragma once
+
+#include "capture/memory_map.h"
+#include "capture/snapshot.h"
+#include "image/redirection.h"
+
+#include <optional>
+#include <span>
+
+namespace rfork::capture {
+
+// What the stub has left in front of the vDSO that the auxiliary vector names; nothing if that is
+// the running kernel's, as in any other process. Looks at our own memory.
+std::optional<image::Redirection> find_redirection(std::span<const MemoryMapEntry> entries,
+                                                   std::span<const std::uint64_t> auxv);
+
+} // namespace rfork::capture
