@@ -25,7 +25,8 @@ fail() {
 }
 
 # Makes the rest of the script run beside COUNT guests in which PROGRAMs can run, with a key that
-# root and the traveller can read.
+# root and the traveller can read. A function prepare_guests of the script puts more into their root
+# directory, which is its argument.
 guests() { # COUNT PROGRAM...
     local program
     if [ -n "${RFORK_GUESTS:-}" ]; then
@@ -42,6 +43,9 @@ guests() { # COUNT PROGRAM...
     root=$(mktemp -d)
     trap 'rm -rf "$root"' EXIT # global: local variables are gone by then
     install_programs "$root" "${@:2}"
+    if declare -F prepare_guests >/dev/null; then
+        prepare_guests "$root"
+    fi
     mkdir -p "$root/etc"
     "$rfork" keygen "$root/etc/rfork.key"
     "$here/vm-hosts" "$1" "$root" "$0"
@@ -54,7 +58,7 @@ install_programs() { # ROOT PROGRAM...
     shift
     for program in "$@"; do
         echo "$program"
-        ldd "$program" | grep -o '/[^ ]*'
+        ldd "$program" 2>/dev/null | grep -o '/[^ ]*'
     done | sort -u | while read -r file; do
         mkdir -p "$root${file%/*}"
         cp -L "$file" "$root$file"

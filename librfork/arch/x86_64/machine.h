@@ -67,6 +67,9 @@ inline std::uint64_t enabled_xstate(bool xsave) {
 }
 
 inline constexpr std::uint64_t xstate_amx = (1u << 17) | (1u << 18);
+// PKRU, which the kernel sets in every process, used or not, where the CPU has protection keys. Who
+// does use them needs the feature OSPKE.
+inline constexpr std::uint64_t xstate_pkru = 1u << 9;
 inline constexpr std::uint32_t xstate_smallest = 512 + 64; // legacy region and header
 
 // Where this CPU puts each of `features`, and how far they reach. The first three have their places
@@ -88,6 +91,23 @@ inline std::uint32_t xstate_layout(std::uint64_t features,
             size = layout[i].offset + layout[i].size;
     }
     return size;
+}
+
+// The components of an XSAVE area that hold anything. CPUs may name more in XSTATE_BV, and emulated
+// ones do; from number 2 on, the initial state of each is all zeroes.
+inline std::uint64_t xstate_in_use(const std::uint8_t* area,
+                                   const XstateComponent (&layout)[xstate_components]) {
+    std::uint64_t in_use = 0;
+    __builtin_memcpy(&in_use, area + xstate_bv_offset, sizeof in_use);
+    for (unsigned i = 2; i < xstate_components; ++i) {
+        std::uint8_t any = 0;
+        if (in_use >> i & 1)
+            for (std::uint32_t at = 0; at < layout[i].size; ++at)
+                any |= area[layout[i].offset + at];
+        if (!any)
+            in_use &= ~(std::uint64_t(1) << i);
+    }
+    return in_use;
 }
 
 } // namespace rfork::arch

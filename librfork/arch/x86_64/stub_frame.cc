@@ -22,7 +22,9 @@ void ask_for_amx(const Stub& stub) {
 void refit_xstate(const Stub& stub, const kinds::ThreadRecord& thread, std::uint8_t* to,
                   std::uint64_t room) {
     const std::uint8_t* from = thread.xstate();
-    const auto in_use = *reinterpret_cast<const std::uint64_t*>(from + arch::xstate_bv_offset);
+    std::uint64_t in_use = arch::xstate_in_use(from, thread.layout);
+    if (!(stub.xcr0 & arch::xstate_pkru))
+        in_use &= ~arch::xstate_pkru;
     if (in_use & arch::xstate_amx)
         ask_for_amx(stub);
     // A frame may be smaller than the kernel's: it has what is in use, and the rest comes back in

@@ -60,11 +60,9 @@ Result<void> collect_cpu(const capture::Source& source, capture::Snapshot& snaps
     CpuRecord record{};
     record.required = arch::usable_cpu_features();
     apply_tunables(*environment, record.required);
-    for (const capture::Thread& thread : source.threads()) {
-        std::uint64_t in_use = 0;
-        __builtin_memcpy(&in_use, thread.xstate.data() + arch::xstate_bv_offset, sizeof in_use);
-        record.xstate |= in_use;
-    }
+    for (const capture::Thread& thread : source.threads())
+        record.xstate |= arch::xstate_in_use(thread.xstate.data(), thread.record.layout);
+    record.xstate &= ~arch::xstate_pkru;
     snapshot.records.add(image::Kind::cpu, record);
     return {};
 }

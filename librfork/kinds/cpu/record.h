@@ -9,7 +9,7 @@ namespace rfork::kinds {
 struct CpuRecord {
     image::RecordHeader header;
     arch::CpuFeatureSet required;
-    std::uint64_t xstate; // state components in use by any thread
+    std::uint64_t xstate; // state components in use by any thread, but for PKRU
 };
 static_assert(sizeof(CpuRecord) == 32);
 
