@@ -74,12 +74,15 @@ const Mapping* vdso_of_program(const Stub& stub) {
     return nullptr;
 }
 
-bool same_build_id(const Stub& stub) {
+// The build-id in the image is that of the vDSO which the auxiliary vector names. Should the
+// program have another, moved there by itself, it is taken for another kernel's.
+bool same_build_id(const Stub& stub, const Mapping& program) {
     const kinds::AddressSpaceRecord* frozen = frozen_address_space(stub);
     const image::BuildId here =
         image::ElfObject(reinterpret_cast<const void*>(stub.vdso.start), stub.vdso.size())
             .build_id();
-    if (!frozen || here.size == 0 || here.size != frozen->vdso_build_id_size)
+    if (!frozen || frozen->vdso != program.start || here.size == 0 ||
+        here.size != frozen->vdso_build_id_size)
         return false;
     for (unsigned i = 0; i < here.size; ++i)
         if (here.bytes[i] != frozen->vdso_build_id[i])
@@ -185,8 +188,8 @@ void find_kernel_mappings(Stub& stub) {
         }
     }
     arch::syscall(__NR_close, fd);
-    if (vdso_of_program(stub))
-        stub.redirects_vdso = !same_build_id(stub) || !same_pieces(stub);
+    if (const Mapping* program = vdso_of_program(stub))
+        stub.redirects_vdso = !same_build_id(stub, *program) || !same_pieces(stub);
 }
 
 void park_kernel_mappings(Stub& stub) {
