@@ -117,6 +117,17 @@ static void check_places(void) {
     CHECK(kernels == 1 && programs == 1);
 }
 
+/* Whatever the program maps, the places of the vDSO's data stay free for their return. */
+static void check_places_are_kept(void) {
+    char *const vdso_start = (char *)getauxval(AT_SYSINFO_EHDR);
+    for (int pages = 1; pages <= 4; pages++) {
+        char *const wanted = vdso_start - pages * 4096L;
+        char *const got = mmap(wanted, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        CHECK(got != MAP_FAILED && got != wanted);
+        CHECK(munmap(got, 4096) == 0);
+    }
+}
+
 static void check_nothing_piles_up(void) {
     now_count = shape_of_memory(now, LINES);
     if (generation == 1) {
@@ -166,6 +177,7 @@ int main(int argc, char **argv) {
             CHECK(!"execve");
         }
         check_places();
+        check_places_are_kept();
         vdso.clock_getres = generation == 3 || generation == 4 ? NULL : resolution;
         if (!vdso.clock_getres && resolution)
             CHECK(resolution(CLOCK_REALTIME, &(struct timespec){0, 0}) == -ENOSYS);
