@@ -22,6 +22,7 @@
 #include "capture/memory.h"
 #include "capture/own_pages.h"
 #include "capture/private_copy.h"
+#include "capture/program_vdso.h"
 #include "capture/provenance.h"
 #include "capture/self.h"
 #include "capture/standstill.h"
@@ -32,11 +33,9 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <elf.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <pthread.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -312,24 +311,14 @@ void remove_temporary(const FreezeOrder& order) {
 
 namespace {
 
-std::uint64_t size_in_memory(std::uint64_t object) {
-    const auto* header = reinterpret_cast<const Elf64_Ehdr*>(object);
-    const auto* segment = reinterpret_cast<const Elf64_Phdr*>(object + header->e_phoff);
-    std::uint64_t size = 0;
-    for (unsigned i = 0; i < header->e_phnum; ++i)
-        if (segment[i].p_type == PT_LOAD)
-            size = std::max(size, segment[i].p_vaddr + segment[i].p_memsz);
-    return size;
-}
-
 // Where no thread may be frozen: in the vDSO, which is another one in another place, and on its way
 // out of an earlier resume, whose last memory is given back now.
 std::vector<capture::NoStandingZone> no_standing_zones() {
     std::vector<capture::NoStandingZone> zones;
     zones.push_back({reinterpret_cast<std::uint64_t>(&rfork_depart),
                      reinterpret_cast<std::uint64_t>(&rfork_depart_end), false});
-    if (const std::uint64_t vdso = getauxval(AT_SYSINFO_EHDR))
-        zones.push_back({vdso, vdso + size_in_memory(vdso), true});
+    for (const Range& code : capture::vdso_code())
+        zones.push_back({code.start, code.end, true});
     return zones;
 }
 

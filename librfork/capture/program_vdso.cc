@@ -1,7 +1,13 @@
 #include "capture/program_vdso.h"
 
+#include "base/unique_fd.h"
+#include "capture/own_memory.h"
+
+#include <cstdlib>
 #include <cstring>
 #include <elf.h>
+#include <fcntl.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 
 namespace rfork::capture {
@@ -67,6 +73,52 @@ std::optional<Redirection> find_redirection(std::span<const MemoryMapEntry> entr
         if (!is_covered(entries, {redirection.piece[i].start, redirection.piece[i].end}, 0))
             return {};
     return redirection;
+}
+
+namespace {
+
+std::uint64_t size_in_memory(std::uint64_t object) {
+    const auto* header = reinterpret_cast<const Elf64_Ehdr*>(object);
+    const auto* segment = reinterpret_cast<const Elf64_Phdr*>(object + header->e_phoff);
+    std::uint64_t size = 0;
+    for (unsigned i = 0; i < header->e_phnum; ++i)
+        if (segment[i].p_type == PT_LOAD && segment[i].p_vaddr + segment[i].p_memsz > size)
+            size = segment[i].p_vaddr + segment[i].p_memsz;
+    return size;
+}
+
+// The running kernel's, found by its name.
+void add_kernels_vdso(std::vector<Range>& code) {
+    UniqueFd maps(open("/proc/self/maps", O_RDONLY | O_CLOEXEC));
+    std::string text;
+    char buffer[16 * 1024];
+    ssize_t got;
+    while (maps && (got = read(maps.get(), buffer, sizeof buffer)) > 0)
+        text.append(buffer, std::size_t(got));
+    const std::size_t name = text.find("[vdso]");
+    if (name == std::string::npos)
+        return;
+    char* end = nullptr;
+    const char* line = text.c_str() + text.rfind('\n', name) + 1; // npos + 1 is the first
+    const std::uint64_t start = std::strtoull(line, &end, 16);
+    code.push_back({start, std::strtoull(end + 1, nullptr, 16)});
+}
+
+} // namespace
+
+std::vector<Range> vdso_code() {
+    std::vector<Range> code;
+    const std::uint64_t vdso = getauxval(AT_SYSINFO_EHDR);
+    if (!vdso)
+        return code;
+    code.push_back({vdso, vdso + size_in_memory(vdso)});
+    char magic[sizeof image::redirection_magic];
+    const std::uint64_t page = vdso - image::page_size;
+    if (peek(page, magic) && std::memcmp(magic, image::redirection_magic, sizeof magic) == 0) {
+        code.front().start = page;
+        add_kernels_vdso(code);
+    }
+    return code;
 }
 
 } // namespace rfork::capture

@@ -9,6 +9,7 @@
 
 #include <optional>
 #include <span>
+#include <vector>
 
 namespace rfork::capture {
 
@@ -16,5 +17,8 @@ namespace rfork::capture {
 // the running kernel's, as in any other process. Looks at our own memory.
 std::optional<image::Redirection> find_redirection(std::span<const MemoryMapEntry> entries,
                                                    std::span<const std::uint64_t> auxv);
+
+// Where the code of the calling process's vDSOs lies.
+std::vector<Range> vdso_code();
 
 } // namespace rfork::capture
