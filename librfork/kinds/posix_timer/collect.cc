@@ -18,6 +18,9 @@ using capture::Source;
 
 constexpr std::int32_t thread_clock = 4, cpu_clock_kind = 7;
 
+// What Linux 6.1 says of a timer of CPU time as long as its signal is pending, whenever it is due.
+constexpr std::uint64_t just_due = 1;
+
 bool is_cpu_clock(std::int32_t clock) {
     return clock < 0;
 }
@@ -105,6 +108,8 @@ Result<void> collect_posix_timer(const Source& source, capture::Snapshot& snapsh
         if (Result<void> r = set_clock(source, timer, record); !r)
             return r;
         record.expiry_pending = expiry_is_pending(source, timer);
+        if (record.expiry_pending && is_cpu_clock(timer.clock) && timer.remaining <= just_due)
+            record.remaining = timer.interval;
         snapshot.records.add(image::Kind::posix_timer, record);
     }
     return {};
