@@ -41,11 +41,11 @@ enum {
  *
  * The copy is the program going on: memory, registers, signal dispositions, regular files with
  * their offsets, working directory and umask are those of the caller at the moment of the call.
- * All threads come along, each at the place where it is. Like a child of fork(2) the copy has no
- * children and no memory locks; unlike one it is no child of the caller. The copy of a program with
- * one thread has a process id of its own; with several, and in every checkpoint, the process and its
- * threads keep their ids. What an image cannot carry (connected sockets, devices ...) makes the call
- * fail; rfork(3) has the list.
+ * Its timers, what is pending of its signals and all its threads come along, each at the place where
+ * it is. Like a child of fork(2) the copy has no children and no memory locks; unlike one it is no
+ * child of the caller. The copy of a program with one thread has a process id of its own; with
+ * several, and in every checkpoint, the process and its threads keep their ids. What an image cannot
+ * carry (connected sockets, devices ...) makes the call fail; rfork(3) has the list.
  *
  * errno:
  *     EINVAL        `host` is malformed, or a setting in the environment is
