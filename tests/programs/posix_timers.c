@@ -250,6 +250,19 @@ static void keep_expired_interval(clockid_t clock) {
     set(timer, 0, 0);
 }
 
+/* It ran out a minute ago, and its interval has forty seconds to go. */
+static void keep_step(void) {
+    const kernel_timer timer = create(CLOCK_REALTIME, SIGEV_SIGNAL, SIGRTMIN, 13);
+    const struct itimerspec times = {.it_interval = time_of(100 * NS),
+                                     .it_value = time_of(now(CLOCK_REALTIME) - 60 * NS)};
+    CHECK(syscall(SYS_timer_settime, timer, TIMER_ABSTIME, &times, NULL) == 0);
+    await_pending(SIGRTMIN);
+    freeze();
+    CHECK(remaining(timer) <= 40 * NS && remaining(timer) > 20 * NS);
+    CHECK(await(SIGRTMIN).si_overrun == 0);
+    CHECK(remaining(timer) <= 40 * NS && remaining(timer) > 20 * NS);
+}
+
 static int calls;
 static void on_thread(union sigval value) {
     CHECK(value.sival_int == 12);
@@ -286,6 +299,8 @@ int main(int argc, char **argv) {
         keep_expired_interval(CLOCK_MONOTONIC);
     else if (!strcmp(what, "expired-realtime"))
         keep_expired_interval(CLOCK_REALTIME);
+    else if (!strcmp(what, "expired-step"))
+        keep_step();
     else if (!strcmp(what, "expired-cpu"))
         keep_expired_interval(CLOCK_PROCESS_CPUTIME_ID);
     else if (!strcmp(what, "thread"))
