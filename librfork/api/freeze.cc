@@ -28,6 +28,7 @@
 #include "capture/standstill.h"
 #include "image/writer.h"
 #include "kinds/collectors.h"
+#include "kinds/descriptors.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -130,6 +131,8 @@ Result<void> collect(const capture::Self& self, capture::Snapshot& snapshot) {
     if (!identity)
         return identity.error();
     snapshot.identity = std::move(*identity);
+    if (Result<void> r = kinds::sort_descriptors(self, snapshot); !r)
+        return r;
     for (kinds::Collector collector : kinds::collectors)
         if (Result<void> r = collector(self, snapshot); !r)
             return r;

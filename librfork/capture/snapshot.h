@@ -4,6 +4,7 @@
 
 #include "arch/arch.h"
 #include "base/result.h"
+#include "capture/open_description.h"
 #include "image/format.h"
 #include "kinds/thread/record.h"
 
@@ -107,6 +108,7 @@ struct Snapshot {
     std::vector<image::Mapping> mappings; // ascending, file offsets not yet assigned
     std::vector<Thread> threads;          // the one that called first
     std::vector<std::uint64_t> auxv;
+    std::vector<OpenDescription> open_descriptions;
     std::vector<int> descriptors; // numbers in use
     RecordList records;           // all but the threads'
     StringTable strings;

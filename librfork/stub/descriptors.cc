@@ -5,6 +5,8 @@
 // socket) is closed, as the frozen process did not have it.
 #include "stub/stub.h"
 
+#include "kinds/descriptor_slot.h"
+
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -13,6 +15,13 @@ namespace rfork::stub {
 namespace {
 
 constexpr unsigned no_more = ~0u;
+
+bool is_one_of(int fd, const kinds::DescriptorSlot* slots, std::uint32_t count) {
+    for (std::uint32_t i = 0; i < count; ++i)
+        if (slots[i].fd == fd)
+            return true;
+    return false;
+}
 
 void close_all_from(unsigned first, unsigned last) {
     // Before 5.9 there is no close_range(2); the table is then small enough to walk.
@@ -79,6 +88,49 @@ void settle_descriptors(Stub& stub) {
 void close_private_descriptors(Stub& stub) {
     for (int number : stub.header->descriptors)
         arch::syscall(__NR_close, number);
+}
+
+int set_aside(const Stub& stub, int fd, const kinds::DescriptorSlot* slots, std::uint32_t count,
+              const char* name) {
+    while (is_one_of(fd, slots, count)) {
+        const long moved = arch::syscall(__NR_fcntl, fd, F_DUPFD_CLOEXEC, fd + 1);
+        if (moved < 0)
+            fail(stub, int(-moved),
+                 "cannot move a descriptor out of the way (raise the limit on open files, ulimit "
+                 "-n):",
+                 name);
+        arch::syscall(__NR_close, fd);
+        fd = int(moved);
+    }
+    return fd;
+}
+
+// The number at which it was opened is the lowest free one, which may be one of its own, or one
+// that a later record wants: then it has moved on before.
+void place(const Stub& stub, int opened, const kinds::DescriptorSlot* slots, std::uint32_t count,
+           const char* name) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+        const kinds::DescriptorSlot& slot = slots[i];
+        const long r =
+            slot.fd == opened
+                ? arch::syscall(__NR_fcntl, opened, F_SETFD, slot.close_on_exec ? FD_CLOEXEC : 0)
+                : arch::syscall(__NR_dup3, opened, slot.fd, slot.close_on_exec ? O_CLOEXEC : 0);
+        if (r < 0)
+            fail(stub, int(-r),
+                 "cannot open a descriptor at the program's number (raise the limit on open files, "
+                 "ulimit -n):",
+                 name);
+    }
+    if (!is_one_of(opened, slots, count))
+        arch::syscall(__NR_close, opened);
+}
+
+void set_status_flags(const Stub& stub, int fd, std::uint32_t flags, const char* name) {
+    constexpr std::uint32_t settable = O_APPEND | O_DIRECT | O_NOATIME | O_NONBLOCK;
+    if (!(flags & settable))
+        return;
+    if (long r = arch::syscall(__NR_fcntl, fd, F_SETFL, flags & settable); r < 0)
+        fail(stub, int(-r), "cannot set the flags of", name);
 }
 
 } // namespace rfork::stub

@@ -49,6 +49,22 @@ const char* words(int error) {
         return "value too large";
     case ESTALE:
         return "stale file handle";
+    case EADDRINUSE:
+        return "the address is in use";
+    case EADDRNOTAVAIL:
+        return "this host does not have that address";
+    case EAFNOSUPPORT:
+        return "this kernel does not have that address family";
+    case EPROTONOSUPPORT:
+        return "this kernel does not have that protocol";
+    case ENOPROTOOPT:
+        return "this kernel does not have that option";
+    case ENOTTY:
+        return "this kernel does not have that operation";
+    case ENOBUFS:
+        return "not enough buffers";
+    case EBUSY:
+        return "it is busy";
     case EDQUOT:
         return "disk quota exceeded";
     case ENODEV:

@@ -13,8 +13,9 @@
 #include <cstdint>
 
 namespace rfork::kinds {
+struct DescriptorSlot;
 struct ThreadRecord;
-}
+} // namespace rfork::kinds
 
 namespace rfork::stub {
 
@@ -46,6 +47,9 @@ struct Stub {
 
     int image_fd = -1;
     int stream_fd[3] = {-1, -1, -1};
+
+    // CLOCK_MONOTONIC and CLOCK_BOOTTIME go on from what they showed at the freeze.
+    bool clocks_continue = false;
 
     bool xsave = false;          // the CPU has it and the kernel uses it
     std::uint64_t xcr0 = 0;      // state components enabled here
@@ -131,6 +135,15 @@ const Record& as(const image::RecordHeader& header) {
 // descriptors.cc
 void settle_descriptors(Stub&);
 void close_private_descriptors(Stub&);
+// Moves a descriptor to a number that is none of these slots.
+int set_aside(const Stub&, int fd, const kinds::DescriptorSlot*, std::uint32_t count,
+              const char* name);
+// Gives an open file its descriptors, and closes the one at which it was opened, unless that is one
+// of them.
+void place(const Stub&, int opened, const kinds::DescriptorSlot*, std::uint32_t count,
+           const char* name);
+// O_NONBLOCK and its like, on a file that was opened without.
+void set_status_flags(const Stub&, int fd, std::uint32_t flags, const char* name);
 
 // kernel_mappings.cc: the vDSO and its data pages, which belong to the running kernel.
 void find_kernel_mappings(Stub&);

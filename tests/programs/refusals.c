@@ -8,21 +8,22 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/shm.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -77,12 +78,12 @@ static int at(int number, int fd) {
 static void pipe_end(void) {
     int ends[2];
     CHECK(pipe(ends) == 0 && at(5, ends[0]) == 5 && close(ends[1]) == 0);
-    refused("pipe", 5);
+    refused("other end", 5);
 }
 static void named_pipe(void) {
     CHECK(mkfifo(beside("fifo"), 0600) == 0);
     at(6, open(beside("fifo"), O_RDWR));
-    refused("pipe", 6);
+    refused("named pipe", 6);
     unlink(beside("fifo"));
 }
 static void unix_socket(void) {
@@ -184,19 +185,96 @@ static void asynchronous_stream(void) {
     refused("O_ASYNC", 0);
 }
 static void poll_set(void) {
-    refused("eventpoll", at(5, epoll_create1(0)));
+    int ends[2];
+    const int epoll = at(20, epoll_create1(0));
+    struct epoll_event event = {.events = EPOLLIN};
+    CHECK(pipe(ends) == 0 && dup2(ends[0], 21) == 21);
+    CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, 21, &event) == 0);
+    const pid_t keeper = fork(); /* has the pipe, so that it stays watched */
+    CHECK(keeper >= 0);
+    if (keeper == 0) {
+        pause();
+        _exit(0);
+    }
+    CHECK(close(ends[0]) == 0 && close(ends[1]) == 0 && close(21) == 0);
+    refused("was descriptor 21", epoll);
+    CHECK(kill(keeper, SIGKILL) == 0 && waitpid(keeper, NULL, 0) == keeper);
 }
-static void event_counter(void) {
-    refused("eventfd", at(5, eventfd(0, 0)));
+static void write_end(void) {
+    int ends[2];
+    CHECK(pipe(ends) == 0 && at(6, ends[1]) == 6 && close(ends[0]) == 0);
+    refused("other end", 6);
 }
-static void timer_descriptor(void) {
-    refused("timerfd", at(5, timerfd_create(CLOCK_MONOTONIC, 0)));
+static void two_read_ends(void) {
+    int ends[2];
+    CHECK(pipe(ends) == 0 && at(40, open("/proc/self/fd/3", O_RDONLY)) == 40);
+    CHECK(ends[0] == 3 && close(ends[1]) == 0);
+    refused("other end", 3);
 }
-static void signal_descriptor(void) {
-    sigset_t mask;
-    sigemptyset(&mask);
-    sigaddset(&mask, SIGUSR1);
-    refused("signalfd", at(5, signalfd(-1, &mask, 0)));
+static void path_of_pipe(void) {
+    int ends[2];
+    CHECK(pipe(ends) == 0 && ends[0] == 3);
+    refused("O_PATH", at(40, open("/proc/self/fd/3", O_PATH)));
+}
+static void locked_pipe(void) {
+    int ends[2];
+    CHECK(pipe(ends) == 0 && at(30, ends[0]) == 30 && flock(30, LOCK_EX) == 0);
+    refused("lock", 30);
+}
+static void asynchronous_pipe(void) {
+    int ends[2];
+    CHECK(pipe(ends) == 0 && at(30, ends[0]) == 30 && fcntl(30, F_SETFL, O_ASYNC) == 0);
+    refused("O_ASYNC", 30);
+}
+static void tcp_connection(void) {
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof address;
+    const int server = at(20, socket(AF_INET, SOCK_STREAM, 0));
+    const int client = at(21, socket(AF_INET, SOCK_STREAM, 0));
+    refused("socket", server);
+    CHECK(bind(server, (struct sockaddr *)&address, size) == 0);
+    CHECK(close(client) == 0);
+    refused("socket", server);
+    CHECK(listen(server, 5) == 0);
+    CHECK(getsockname(server, (struct sockaddr *)&address, &size) == 0);
+    at(21, socket(AF_INET, SOCK_STREAM, 0));
+    CHECK(connect(client, (struct sockaddr *)&address, size) == 0);
+    struct pollfd poll_fd = {.fd = server, .events = POLLIN};
+    CHECK(poll(&poll_fd, 1, 10000) == 1);
+    const int moved = fcntl(client, F_DUPFD, 10);
+    CHECK(moved == 10 && close(client) == 0);
+    refused("socket", moved);  /* the lower number comes first */
+    const pid_t peer = fork(); /* keeps the connection */
+    CHECK(peer >= 0);
+    if (peer == 0) {
+        pause();
+        _exit(0);
+    }
+    CHECK(close(moved) == 0);
+    refused("wait to be accepted", server);
+    CHECK(kill(peer, SIGKILL) == 0 && waitpid(peer, NULL, 0) == peer);
+}
+static void unix_connection(void) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", beside("socket"));
+    const int server = at(20, socket(AF_UNIX, SOCK_SEQPACKET, 0));
+    CHECK(bind(server, (struct sockaddr *)&address, sizeof address) == 0 && listen(server, 5) == 0);
+    const int client = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+    CHECK(connect(client, (struct sockaddr *)&address, sizeof address) == 0);
+    CHECK(close(client) == 0); /* it waits even so */
+    refused("wait to be accepted", server);
+    CHECK(close(accept(server, NULL, NULL)) == 0 && unlink(address.sun_path) == 0);
+    refused("no longer", server);
+}
+static void socket_filter(void) {
+    struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, 0xffffffff);
+    const struct sock_fprog program = {.len = 1, .filter = &allow};
+    const int fd = at(20, socket(AF_INET, SOCK_STREAM, 0));
+    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0)
+        _exit(NOT_HERE);
+    CHECK(listen(fd, 5) == 0);
+    refused("filter", fd);
 }
 static void watcher(void) {
     refused("inotify", at(5, inotify_init()));
@@ -289,9 +367,14 @@ static const struct {
     CASE(asynchronous),
     CASE(asynchronous_stream),
     CASE(poll_set),
-    CASE(event_counter),
-    CASE(timer_descriptor),
-    CASE(signal_descriptor),
+    CASE(write_end),
+    CASE(two_read_ends),
+    CASE(path_of_pipe),
+    CASE(locked_pipe),
+    CASE(asynchronous_pipe),
+    CASE(tcp_connection),
+    CASE(unix_connection),
+    CASE(socket_filter),
     CASE(watcher),
     CASE(process_descriptor),
     CASE(name_space),

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "image/format.h"
+#include "kinds/descriptor_slot.h"
 
 namespace rfork::kinds {
 
@@ -12,11 +13,6 @@ enum class FileType : std::uint32_t {
     directory = 2, // likewise; the offset is the file system's own cookie
     device = 3,    // a device without state: /dev/null and its kin, by path
     stream = 4,    // a standard stream: the one the image is started with
-};
-
-struct DescriptorSlot {
-    std::int32_t fd;
-    std::uint32_t close_on_exec;
 };
 
 struct OpenFileRecord {

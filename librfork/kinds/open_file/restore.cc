@@ -90,34 +90,13 @@ int open_again(const Stub& stub, const OpenFileRecord& record) {
          string_at(stub, record.path));
 }
 
-// Gives the open file its descriptors. The one it was opened at is the lowest free number, which
-// may be one of them, or one that a later record wants: then it has moved on before.
-void place(const Stub& stub, const OpenFileRecord& record, int opened) {
-    bool keep = false;
-    for (std::uint32_t i = 0; i < record.slots; ++i) {
-        const kinds::DescriptorSlot& slot = record.slot()[i];
-        const long r =
-            slot.fd == opened
-                ? arch::syscall(__NR_fcntl, opened, F_SETFD, slot.close_on_exec ? FD_CLOEXEC : 0)
-                : arch::syscall(__NR_dup3, opened, slot.fd, slot.close_on_exec ? O_CLOEXEC : 0);
-        keep = keep || slot.fd == opened;
-        if (r < 0)
-            fail(stub, int(-r),
-                 "cannot open a descriptor at the program's number (raise the limit on open files, "
-                 "ulimit -n):",
-                 string_at(stub, record.path));
-    }
-    if (!keep)
-        arch::syscall(__NR_close, opened);
-}
-
 } // namespace
 
 void restore_open_file(Stub& stub, const image::RecordHeader& header) {
     const auto& record = as<OpenFileRecord>(header);
     const int opened = open_again(stub, record);
     if (opened >= 0)
-        place(stub, record, opened);
+        place(stub, opened, record.slot(), record.slots, string_at(stub, record.path));
 }
 
 } // namespace rfork::stub

@@ -1,0 +1,37 @@
+// An open file description, and all descriptors of the process that refer to it.
+#pragma once
+
+#include "base/result.h"
+#include "image/format.h"
+#include "kinds/descriptor_slot.h"
+
+#include <cstdint>
+#include <string>
+#include <sys/stat.h>
+#include <vector>
+
+namespace rfork::capture {
+
+class Source;
+
+struct OpenDescription {
+    std::vector<kinds::DescriptorSlot> slots; // ascending, at least one
+    struct stat st {};
+    std::string path; // as the kernel names it: a path, "pipe:[1234]", "anon_inode:[eventpoll]" ...
+    std::uint32_t flags = 0; // access mode and status flags
+    std::uint64_t position = 0;
+    bool locked = false;
+    std::string info;                          // /proc/PID/fdinfo/N of the first descriptor
+    image::Kind kind = image::Kind::open_file; // whose collector takes it
+
+    int number() const { return slots.front().fd; }
+};
+
+// What the process has open, in the order of the first descriptors.
+Result<std::vector<OpenDescription>> list_open_descriptions(const Source&);
+
+std::string label(const OpenDescription&); // "descriptor 7 (pipe:[1234])"
+// ENOTSUP: "descriptor 7 (...) <why>: close it before the call".
+Error cannot_carry(const OpenDescription&, const std::string& why);
+
+} // namespace rfork::capture

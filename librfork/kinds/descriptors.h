@@ -1,0 +1,50 @@
+// The kinds of descriptors. Each open file description belongs to one kind, whose recogniser knows
+// it and whose collector makes records of it. What no recogniser knows is left to open_file, which
+// refuses by name what it does not know either.
+#pragma once
+
+#include "capture/snapshot.h"
+#include "capture/source.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace rfork::kinds {
+
+using capture::OpenDescription;
+using OpenDescriptions = std::vector<OpenDescription>;
+
+// Lists what the process has open in the snapshot, and gives each to its kind.
+Result<void> sort_descriptors(const capture::Source&, capture::Snapshot&);
+
+// One recogniser a kind, in kinds/<name>/collect.cc.
+using Recogniser = bool (*)(const capture::Source&, const OpenDescriptions&,
+                            const OpenDescription&);
+bool is_pipe(const capture::Source&, const OpenDescriptions&, const OpenDescription&);
+bool is_event_fd(const capture::Source&, const OpenDescriptions&, const OpenDescription&);
+bool is_signal_fd(const capture::Source&, const OpenDescriptions&, const OpenDescription&);
+bool is_timer_fd(const capture::Source&, const OpenDescriptions&, const OpenDescription&);
+bool is_listening_socket(const capture::Source&, const OpenDescriptions&, const OpenDescription&);
+bool is_epoll(const capture::Source&, const OpenDescriptions&, const OpenDescription&);
+
+// A standard stream, if no kind has recognised it: the copy's is the one the image is started with.
+bool is_stream(const OpenDescription&);
+
+// Whether the kernel calls it "anon_inode:[name]".
+bool is_anonymous(const OpenDescription&, const char* name);
+
+// How the stub names it when something goes wrong.
+std::uint32_t name_of(const OpenDescription&, capture::Snapshot&);
+
+// Numbers in the text of fdinfo.
+std::uint64_t number_in(const std::string& info, const char* name, int base = 10);
+
+// What follows a record's structure.
+template <class T>
+void append(std::vector<std::uint8_t>& extra, const std::vector<T>& items) {
+    const auto* first = reinterpret_cast<const std::uint8_t*>(items.data());
+    extra.insert(extra.end(), first, first + items.size() * sizeof(T));
+}
+
+} // namespace rfork::kinds
