@@ -8,14 +8,21 @@
 #include "kinds/address_space/record.h"
 #include "kinds/attributes/record.h"
 #include "kinds/cpu/record.h"
+#include "kinds/epoll/record.h"
+#include "kinds/event_fd/record.h"
 #include "kinds/interval_timers/record.h"
+#include "kinds/listening_socket/record.h"
 #include "kinds/monitor/record.h"
 #include "kinds/open_file/record.h"
 #include "kinds/pending_signal/record.h"
 #include "kinds/personality/record.h"
+#include "kinds/pipe/record.h"
 #include "kinds/posix_timer/record.h"
 #include "kinds/signal_actions/record.h"
+#include "kinds/signal_fd/record.h"
 #include "kinds/thread/record.h"
+#include "kinds/timer_fd/record.h"
+#include "kinds/timer_fd_setting/record.h"
 #include "kinds/umask/record.h"
 #include "kinds/working_directory/record.h"
 #include "text.h"
@@ -26,6 +33,7 @@
 #include <cstring>
 #include <ctime>
 #include <fcntl.h>
+#include <sys/timerfd.h>
 
 namespace rfork::tool {
 namespace {
@@ -213,18 +221,40 @@ Lines describe(const FrozenProgram&, const kinds::PosixTimerRecord& record, cons
 
 // --- Descriptors ---
 
-std::string descriptors(const kinds::OpenFileRecord& record, const image::Record& whole) {
-    auto room = (whole.bytes().size() - sizeof record) / sizeof(kinds::DescriptorSlot);
-    if (record.slots > room)
-        return "(malformed)";
-    std::string numbers;
-    for (unsigned i = 0; i < record.slots; ++i) {
-        const kinds::DescriptorSlot& slot = record.slot()[i];
-        append_word(numbers, std::to_string(slot.fd));
-        if (slot.close_on_exec)
-            numbers += "(close-on-exec)";
+// Whether so many things of so many bytes are behind a record's structure.
+class Room {
+  public:
+    Room(const image::Record& whole, std::size_t structure)
+        : left_(whole.bytes().size() - structure) {}
+    bool take(std::uint64_t count, std::size_t size) {
+        if (count > left_ / size)
+            return false;
+        left_ -= count * size;
+        return true;
     }
-    return or_none(numbers);
+
+  private:
+    std::size_t left_;
+};
+
+const std::string malformed = "(malformed)";
+
+std::string numbers(const kinds::DescriptorSlot* slots, std::uint32_t count) {
+    std::string words;
+    for (unsigned i = 0; i < count; ++i) {
+        append_word(words, std::to_string(slots[i].fd));
+        if (slots[i].close_on_exec)
+            words += "(close-on-exec)";
+    }
+    return or_none(words);
+}
+
+// Of a record with nothing behind its slots.
+template <class Record>
+std::string descriptors(const Record& record, const image::Record& whole) {
+    return Room(whole, sizeof record).take(record.slots, sizeof(kinds::DescriptorSlot))
+               ? numbers(record.slot(), record.slots)
+               : malformed;
 }
 
 std::string open_flags(std::uint32_t flags) {
@@ -262,6 +292,109 @@ std::string file_description(const FrozenProgram& program, const kinds::OpenFile
 Lines describe(const FrozenProgram& program, const kinds::OpenFileRecord& record,
                const image::Record& whole) {
     return {{"file " + descriptors(record, whole), file_description(program, record)}};
+}
+
+// Of files that are not opened: status flags, each behind a comma.
+std::string status_flags(std::uint32_t flags) {
+    std::string text;
+    if (flags & O_NONBLOCK)
+        text += ", nonblocking";
+    if (flags & O_DIRECT)
+        text += ", packets";
+    return text;
+}
+
+Lines describe(const FrozenProgram&, const kinds::PipeRecord& record, const image::Record& whole) {
+    Room room(whole, sizeof record);
+    if (!room.take(record.slots, sizeof(kinds::DescriptorSlot)) ||
+        !room.take(record.ends, sizeof(kinds::PipeEnd)))
+        return {{"pipe", malformed}};
+    static constexpr const char* access[] = {"read ", "write ", "both ways ", "no access "};
+    std::string ends;
+    std::uint32_t used = 0;
+    for (unsigned i = 0; i < record.ends; ++i) {
+        const kinds::PipeEnd& end = record.end()[i];
+        if (end.slots > record.slots - used)
+            return {{"pipe", malformed}};
+        ends += (i ? "; " : "") + std::string(access[end.flags & O_ACCMODE]) +
+                numbers(record.slot() + used, end.slots) + status_flags(end.flags);
+        used += end.slots;
+    }
+    return {{"pipe", format("%s; %s of %s in it", ends.c_str(), bytes_text(record.bytes).c_str(),
+                            bytes_text(record.capacity).c_str())}};
+}
+
+Lines describe(const FrozenProgram&, const kinds::EventFdRecord& record,
+               const image::Record& whole) {
+    return {{"eventfd " + descriptors(record, whole),
+             format("counter %lu%s%s", record.count, record.semaphore ? ", semaphore" : "",
+                    status_flags(record.flags).c_str())}};
+}
+
+Lines describe(const FrozenProgram&, const kinds::SignalFdRecord& record,
+               const image::Record& whole) {
+    return {{"signalfd " + descriptors(record, whole),
+             signal_set(record.mask) + status_flags(record.flags)}};
+}
+
+std::string clock_name(std::int32_t clock) {
+    switch (clock) {
+    case CLOCK_REALTIME:
+        return "CLOCK_REALTIME";
+    case CLOCK_MONOTONIC:
+        return "CLOCK_MONOTONIC";
+    case CLOCK_BOOTTIME:
+        return "CLOCK_BOOTTIME";
+    case CLOCK_REALTIME_ALARM:
+        return "CLOCK_REALTIME_ALARM";
+    case CLOCK_BOOTTIME_ALARM:
+        return "CLOCK_BOOTTIME_ALARM";
+    }
+    return format("clock %d", clock);
+}
+
+Lines describe(const FrozenProgram&, const kinds::TimerFdRecord& record,
+               const image::Record& whole) {
+    return {{"timerfd " + descriptors(record, whole),
+             clock_name(record.clock) + status_flags(record.flags)}};
+}
+
+Lines describe(const FrozenProgram&, const kinds::TimerFdSettingRecord& record,
+               const image::Record&) {
+    constexpr double second = 1e9;
+    std::string text = record.remaining
+                           ? format("expires in %.6f s", double(record.remaining) / second)
+                           : "not armed";
+    if (record.interval)
+        text += format(", then every %.6f s", double(record.interval) / second);
+    if (record.unread)
+        text += format(", %lu expirations not read", record.unread);
+    if (record.flags & TFD_TIMER_ABSTIME)
+        text += ", absolute";
+    return {{format("timer of %d", record.fd), text}};
+}
+
+Lines describe(const FrozenProgram& program, const kinds::ListeningSocketRecord& record,
+               const image::Record& whole) {
+    Room room(whole, sizeof record);
+    if (!room.take(record.slots, sizeof(kinds::DescriptorSlot)) ||
+        !room.take(record.options, sizeof(kinds::SocketOption)))
+        return {{"listening socket", malformed}};
+    return {{"listening socket " + numbers(record.slot(), record.slots),
+             format("%s, queue of %d, %u options set%s", string_at(program, record.name).c_str(),
+                    record.backlog, record.options, status_flags(record.flags).c_str())}};
+}
+
+Lines describe(const FrozenProgram&, const kinds::EpollRecord& record, const image::Record& whole) {
+    Room room(whole, sizeof record);
+    if (!room.take(record.slots, sizeof(kinds::DescriptorSlot)) ||
+        !room.take(record.entries, sizeof(kinds::EpollEntry)))
+        return {{"epoll", malformed}};
+    std::string watched;
+    for (unsigned i = 0; i < record.entries; ++i)
+        append_word(watched, format("%d(%#x)", record.entry()[i].number, record.entry()[i].events));
+    return {{"epoll " + numbers(record.slot(), record.slots),
+             "watches " + or_none(watched) + status_flags(record.flags)}};
 }
 
 // --- What it needs and whom it tells ---
@@ -315,6 +448,13 @@ constexpr Describer describers[] = {
     {image::Kind::interval_timers, describe_as<kinds::IntervalTimersRecord>},
     {image::Kind::posix_timer, describe_as<kinds::PosixTimerRecord>},
     {image::Kind::open_file, describe_as<kinds::OpenFileRecord>},
+    {image::Kind::pipe, describe_as<kinds::PipeRecord>},
+    {image::Kind::event_fd, describe_as<kinds::EventFdRecord>},
+    {image::Kind::signal_fd, describe_as<kinds::SignalFdRecord>},
+    {image::Kind::timer_fd, describe_as<kinds::TimerFdRecord>},
+    {image::Kind::timer_fd_setting, describe_as<kinds::TimerFdSettingRecord>},
+    {image::Kind::listening_socket, describe_as<kinds::ListeningSocketRecord>},
+    {image::Kind::epoll, describe_as<kinds::EpollRecord>},
     {image::Kind::cpu, describe_as<kinds::CpuRecord>},
     {image::Kind::monitor, describe_as<kinds::MonitorRecord>},
 };

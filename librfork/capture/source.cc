@@ -9,7 +9,6 @@
 namespace rfork::capture {
 
 Result<std::string> Source::read(const char* name) const {
-    constexpr std::size_t limit = 1024 * 1024;
     UniqueFd fd(openat(directory(), name, O_RDONLY | O_CLOEXEC));
     if (!fd)
         return system_error(errno,
@@ -17,7 +16,7 @@ Result<std::string> Source::read(const char* name) const {
     std::string text;
     char buffer[4096];
     ssize_t got;
-    while ((got = ::read(fd.get(), buffer, sizeof buffer)) > 0 && text.size() < limit)
+    while ((got = ::read(fd.get(), buffer, sizeof buffer)) > 0 && text.size() < read_limit)
         text.append(buffer, std::size_t(got));
     if (got < 0)
         return system_error(errno,

@@ -44,7 +44,9 @@ class Source {
     // Another descriptor of the open file behind the process's descriptor `number`.
     virtual Result<UniqueFd> descriptor(int number) const = 0;
 
-    Result<std::string> read(const char* name) const;        // a whole file, at most 1 MiB
+    // A whole file; of one that is larger than the limit, no less than that.
+    static constexpr std::size_t read_limit = 1024 * 1024;
+    Result<std::string> read(const char* name) const;
     Result<std::string> link(const std::string& name) const; // where a symbolic link leads
 
   protected:

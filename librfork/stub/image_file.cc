@@ -23,6 +23,14 @@ void open_image(Stub& stub, const char* executable_name) {
     if (fd < 0)
         fail(stub, int(-fd), "cannot open the image to read its pages", executable_name);
     stub.image_fd = int(fd);
+    if (fd > 2)
+        return;
+    // Started with a standard stream closed: the image is not that stream.
+    fd = arch::syscall(__NR_fcntl, stub.image_fd, F_DUPFD_CLOEXEC, 3);
+    if (fd < 0)
+        fail(stub, int(-fd), "cannot open the image to read its pages", executable_name);
+    arch::syscall(__NR_close, stub.image_fd);
+    stub.image_fd = int(fd);
 }
 
 namespace {

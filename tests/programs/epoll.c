@@ -4,7 +4,7 @@
  * under numbers that were closed since or are another file's now; duplicates.
  *
  * With the argument "signalfd", one of the files is a signalfd: nothing may be asked of that
- * instance on the way.
+ * instance on the way. With the argument "stream", it is standard input; see epoll_stream.test.
  */
 #include "frozen.h"
 
@@ -96,7 +96,29 @@ static void with_signalfd(void) {
     one_event(epoll, EPOLLIN, 2);
 }
 
+/* What comes from there is news, also if it was there before the program. */
+static void with_stream(void) {
+    const int epoll = epoll_create1(0), again = epoll_create1(0);
+    watch(epoll, 0, EPOLLIN | EPOLLET, 1);
+    watch(again, 0, EPOLLIN, 2);
+    CHECK(epoll_wait(epoll, events, EVENTS, 10000) == 1 && read(0, page, sizeof page) == 6);
+    if (freeze() == PARENT)
+        return;
+    if (fcntl(0, F_GETFD) == -1) {
+        no_event(epoll);
+        no_event(again);
+        return;
+    }
+    CHECK(epoll_wait(epoll, events, EVENTS, 10000) == 1 && events[0].data.u64 == 1);
+    CHECK(epoll_wait(again, events, EVENTS, 10000) == 1 && events[0].data.u64 == 2);
+    CHECK(read(0, page, sizeof page) == 7 && !memcmp(page, "second\n", 7));
+}
+
 int main(int argc, char **argv) {
+    if (argc > 1 && !strcmp(argv[1], "stream")) {
+        with_stream();
+        return success();
+    }
     if (argc > 1 && !strcmp(argv[1], "signalfd")) {
         with_signalfd();
         return success();

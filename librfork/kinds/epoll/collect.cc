@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <linux/kcmp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -95,6 +96,12 @@ std::int32_t other_end(const OpenDescriptions& all, const OpenDescription& d) {
     return -1;
 }
 
+std::uint32_t flags_of(const OpenDescription& d) {
+    if (d.kind == image::Kind::pipe || d.kind == image::Kind::event_fd)
+        return epoll_quiet;
+    return d.kind == image::Kind::open_file && is_stream(d) ? epoll_stream : 0;
+}
+
 struct Instance {
     const OpenDescription* description;
     std::vector<EpollEntry> entries;
@@ -104,6 +111,8 @@ struct Instance {
 
 Result<Instance> examine(const Source& source, const OpenDescriptions& all,
                          const OpenDescription& epoll) {
+    if (epoll.info.size() >= capture::Source::read_limit)
+        return cannot_carry(epoll, "watches more files than an image can carry");
     Instance instance{&epoll, {}, {}};
     for (const Watched& watched : parse(epoll.info)) {
         const OpenDescription* d = find(source, all, epoll, watched);
@@ -116,7 +125,7 @@ Result<Instance> examine(const Source& source, const OpenDescriptions& all,
         entry.number = std::int32_t(watched.number);
         entry.file = same_number ? entry.number : d->number();
         entry.events = watched.events;
-        entry.stream = d->kind == image::Kind::open_file && is_stream(*d);
+        entry.flags = flags_of(*d);
         entry.data = watched.data;
         entry.other_end = other_end(all, *d);
         instance.entries.push_back(entry);
@@ -127,26 +136,35 @@ Result<Instance> examine(const Source& source, const OpenDescriptions& all,
 
 // poll(2) here takes from the caller's list what is not ready; and a signalfd is ready for the one
 // who asks. So where there is one, nobody may ask.
-Result<bool> may_be_ready(const Source& source, const Snapshot& snapshot,
-                          const OpenDescription& epoll) {
+bool may_be_ready(const Snapshot& snapshot, int fd) {
     for (const OpenDescription& d : snapshot.open_descriptions)
         if (d.kind == image::Kind::signal_fd)
             return true;
-    const Result<UniqueFd> fd = source.descriptor(epoll.number());
-    if (!fd)
-        return fd.error();
-    pollfd poll{fd->get(), POLLIN, 0};
+    pollfd poll{fd, POLLIN, 0};
     return ::poll(&poll, 1, 0) != 0;
+}
+
+// EPIOCSPARAMS, Linux 6.9.
+bool polls_busily(int fd) {
+    struct {
+        std::uint32_t microseconds;
+        std::uint16_t budget;
+        std::uint8_t prefer, pad;
+    } parameters{};
+    return ioctl(fd, _IOR(0x8a, 2, decltype(parameters)), &parameters) == 0 &&
+           (parameters.microseconds || parameters.budget || parameters.prefer);
 }
 
 Result<void> add(const Source& source, Snapshot& snapshot, const Instance& instance) {
     const OpenDescription& d = *instance.description;
-    const Result<bool> ready = may_be_ready(source, snapshot, d);
-    if (!ready)
-        return ready.error();
+    const Result<UniqueFd> fd = source.descriptor(d.number());
+    if (!fd)
+        return fd.error();
+    if (polls_busily(fd->get()))
+        return cannot_carry(d, "polls the network busily, which an image cannot carry yet");
     EpollRecord record{};
     record.flags = d.flags;
-    record.ready = *ready;
+    record.ready = may_be_ready(snapshot, fd->get());
     record.name = name_of(d, snapshot);
     record.slots = std::uint32_t(d.slots.size());
     record.entries = std::uint32_t(instance.entries.size());

@@ -6,11 +6,14 @@
 
 namespace rfork::kinds {
 
+inline constexpr std::uint32_t epoll_stream = 1; // a standard stream, which the copy may not have
+inline constexpr std::uint32_t epoll_quiet = 2;  // nobody outside can make it ready
+
 struct EpollEntry {
     std::int32_t number; // the descriptor with which it was added
     std::int32_t file;   // one that the file has now; the same number, unless that was closed
     std::uint32_t events;
-    std::uint32_t stream;   // 0 or 1: a standard stream, which the copy may not have
+    std::uint32_t flags;    // epoll_stream, epoll_quiet
     std::uint64_t data;     // what epoll_wait(2) gives out
     std::int32_t other_end; // of a pipe, one of its other end; else -1
     std::uint32_t pad;

@@ -33,8 +33,9 @@ bool is_disabled(const EpollEntry& entry) {
     return !(entry.events & ~(EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE));
 }
 
-bool fires_on_edges(const EpollEntry& entry) {
-    return (entry.events & EPOLLET) && !(entry.events & EPOLLONESHOT);
+bool has_old_news(const EpollRecord& record, const EpollEntry& entry) {
+    return !record.ready && (entry.flags & kinds::epoll_quiet) && (entry.events & EPOLLET) &&
+           !(entry.events & EPOLLONESHOT);
 }
 
 // One event, if there is any.
@@ -48,9 +49,9 @@ bool control(const Stub& stub, Epoll epoll, int operation, const EpollEntry& ent
              std::uint32_t events) {
     const epoll_event event{events, entry.data};
     const long r = arch::syscall(__NR_epoll_ctl, epoll.fd, operation, entry.number, &event);
-    if (r == -EBADF && entry.stream)
+    if (r == -EBADF && (entry.flags & kinds::epoll_stream))
         return false;
-    if (r == -EPERM && entry.stream)
+    if (r == -EPERM && (entry.flags & kinds::epoll_stream))
         fail(stub, EOPNOTSUPP,
              "the program watches a standard stream, and the one that the image was started with "
              "cannot be watched: start it with a pipe, a socket or a terminal;",
@@ -140,12 +141,12 @@ void watch(const Stub& stub, const EpollRecord& record, Epoll epoll) {
         if (is_disabled(entries[i]))
             add_disabled(stub, epoll, entries[i]);
     for (std::uint32_t i = 0; i < record.entries; ++i)
-        if (!is_disabled(entries[i]) && fires_on_edges(entries[i]))
+        if (!is_disabled(entries[i]) && has_old_news(record, entries[i]))
             add(stub, epoll, entries[i]);
-    while (!record.ready && take(epoll)) {
+    while (take(epoll)) {
     }
     for (std::uint32_t i = 0; i < record.entries; ++i)
-        if (!is_disabled(entries[i]) && !fires_on_edges(entries[i]))
+        if (!is_disabled(entries[i]) && !has_old_news(record, entries[i]))
             add(stub, epoll, entries[i]);
 }
 

@@ -150,7 +150,7 @@ Result<Content> read_content(const OpenDescription& d, int fd, int capacity, boo
         return content;
     ScratchPipe all;
     if (!all.open(capacity) ||
-        tee(fd, all.write.get(), std::size_t(size), SPLICE_F_NONBLOCK) != size)
+        (size = int(tee(fd, all.write.get(), std::size_t(size), SPLICE_F_NONBLOCK))) < 0)
         return cannot_look(d, errno);
     if (packets || (all.full() && size != capacity))
         return read_buffers(d, all, packets);
