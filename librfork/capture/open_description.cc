@@ -58,16 +58,16 @@ Result<OpenDescription> examine(const Source& source, int fd) {
     d.flags = std::uint32_t(flags) & ~std::uint32_t(O_CLOEXEC);
     d.slots.front().close_on_exec = (flags & O_CLOEXEC) != 0;
     d.position = std::strtoull(field(d.info, "pos").c_str(), nullptr, 10);
+    if (d.path == "anon_inode:[eventfd]")
+        d.id = std::strtoull(field(d.info, "eventfd-id").c_str(), nullptr, 10);
     d.locked = d.info.find("\nlock:") != std::string::npos;
     return d;
 }
 
+// All files without an inode of their own have the same one.
 bool look_the_same(const OpenDescription& a, const OpenDescription& b) {
-    if (a.st.st_dev != b.st.st_dev || a.st.st_ino != b.st.st_ino || a.flags != b.flags ||
-        a.position != b.position || a.path != b.path)
-        return false;
-    // All files without an inode of their own have the same one; eventfds have numbers.
-    return field(a.info, "eventfd-id") == field(b.info, "eventfd-id");
+    return a.st.st_dev == b.st.st_dev && a.st.st_ino == b.st.st_ino && a.flags == b.flags &&
+           a.position == b.position && a.id == b.id && a.path == b.path;
 }
 
 Result<bool> same(const Source& source, const OpenDescription& a, const OpenDescription& b) {

@@ -86,6 +86,14 @@ int main(void) {
     wait_for(many);
     wait_for(dates);
 
+    /* One that would wake the machine up, if the program may have it. */
+    int alarm_clock = timerfd_create(CLOCK_BOOTTIME_ALARM, 0);
+    if (alarm_clock >= 0) {
+        CHECK(close(alarm_clock) == 0);
+        alarm_clock =
+            timer(CLOCK_BOOTTIME_ALARM, TFD_TIMER_ABSTIME, now(CLOCK_BOOTTIME) + 5 * hour, 0);
+    }
+
     const int soon_ms = 300;
     const int soon = timer(CLOCK_MONOTONIC, 0, soon_ms * (int64_t)MS, 0);
     const int ticking = timer(CLOCK_MONOTONIC, 0, 20 * MS, 20 * MS);
@@ -100,6 +108,7 @@ int main(void) {
     CHECK(is_hours(remaining(relative), 1) && !expired(relative));
     CHECK(is_hours(remaining(absolute), 2) && interval(absolute) == 7);
     CHECK(is_hours(remaining(boot), 3));
+    CHECK(alarm_clock < 0 || is_hours(remaining(alarm_clock), 5));
     const int64_t to_date = now(CLOCK_REALTIME) + remaining(calendar) - date;
     CHECK(to_date > -(int64_t)SECOND && to_date < SECOND);
     CHECK(remaining(idle) == 0 && !expired(idle));
