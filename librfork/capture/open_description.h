@@ -21,7 +21,7 @@ struct OpenDescription {
     std::uint32_t flags = 0; // access mode and status flags
     std::uint64_t position = 0;
     bool locked = false;
-    std::uint64_t id = 0;                      // what tells an eventfd from others; else 0
+    std::int64_t id = -1;                      // the kernel's number for an eventfd; else -1
     std::string info;                          // /proc/PID/fdinfo/N of the first descriptor
     image::Kind kind = image::Kind::open_file; // whose collector takes it
 
