@@ -199,10 +199,21 @@ Lines describe(const FrozenProgram&, const kinds::IntervalTimersRecord& record,
 }
 
 std::string clock_name(std::int32_t clock) {
-    static constexpr const char* names[] = {"realtime", "monotonic"};
     if (clock < 0)
         return "CPU time";
-    return clock < 2 ? names[clock] : clock == CLOCK_BOOTTIME ? "boottime" : format("%d", clock);
+    switch (clock) {
+    case CLOCK_REALTIME:
+        return "CLOCK_REALTIME";
+    case CLOCK_MONOTONIC:
+        return "CLOCK_MONOTONIC";
+    case CLOCK_BOOTTIME:
+        return "CLOCK_BOOTTIME";
+    case CLOCK_REALTIME_ALARM:
+        return "CLOCK_REALTIME_ALARM";
+    case CLOCK_BOOTTIME_ALARM:
+        return "CLOCK_BOOTTIME_ALARM";
+    }
+    return format("clock %d", clock);
 }
 
 std::string notification(const kinds::PosixTimerRecord& record) {
@@ -335,22 +346,6 @@ Lines describe(const FrozenProgram&, const kinds::SignalFdRecord& record,
                const image::Record& whole) {
     return {{"signalfd " + descriptors(record, whole),
              signal_set(record.mask) + status_flags(record.flags)}};
-}
-
-std::string clock_name(std::int32_t clock) {
-    switch (clock) {
-    case CLOCK_REALTIME:
-        return "CLOCK_REALTIME";
-    case CLOCK_MONOTONIC:
-        return "CLOCK_MONOTONIC";
-    case CLOCK_BOOTTIME:
-        return "CLOCK_BOOTTIME";
-    case CLOCK_REALTIME_ALARM:
-        return "CLOCK_REALTIME_ALARM";
-    case CLOCK_BOOTTIME_ALARM:
-        return "CLOCK_BOOTTIME_ALARM";
-    }
-    return format("clock %d", clock);
 }
 
 Lines describe(const FrozenProgram&, const kinds::TimerFdRecord& record,
