@@ -1,7 +1,7 @@
 // The new process, as the image's stub meets it:
 //
 //   descriptors   0 /dev/null, 1 and 2 the log, 3 the status pipe, 4 the spool, and no others
-//   environment   RFORK_CLAIM for the stub, and RFORK_CPU if rexecd has it
+//   environment   RFORK_CLAIM for the stub, and RFORK_CPU and RFORK_PID if rexecd has them
 //   session       a new one, of which it is the leader; so all that it starts, and that does not
 //                 start a session of its own, can be found by its group when it has ended
 //   directory     /, and the stub changes to the program's
@@ -31,8 +31,9 @@ std::vector<std::string> environment_of(const Start& start) {
     std::vector<std::string> environment = {std::string(image::claim_variable) + "=" +
                                             std::to_string(status_number) + "," +
                                             std::to_string(spool_number) + "," + start.image_name};
-    if (const char* cpu = ::getenv("RFORK_CPU")) // the administrator's word, rfork-image(5)
-        environment.push_back(std::string("RFORK_CPU=") + cpu);
+    for (const char* name : {"RFORK_CPU", "RFORK_PID"}) // the administrator's word, rfork-image(5)
+        if (const char* value = ::getenv(name))
+            environment.push_back(std::string(name) + "=" + value);
     return environment;
 }
 

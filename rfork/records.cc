@@ -18,6 +18,7 @@
 #include "kinds/personality/record.h"
 #include "kinds/pipe/record.h"
 #include "kinds/posix_timer/record.h"
+#include "kinds/process/record.h"
 #include "kinds/signal_actions/record.h"
 #include "kinds/signal_fd/record.h"
 #include "kinds/thread/record.h"
@@ -131,6 +132,18 @@ Lines describe(const FrozenProgram&, const kinds::UmaskRecord& record, const ima
 
 Lines describe(const FrozenProgram&, const kinds::PersonalityRecord& record, const image::Record&) {
     return {{"personality", format("%#lx", record.persona)}};
+}
+
+std::string seconds(std::int64_t nanoseconds) {
+    constexpr std::int64_t second = 1'000'000'000;
+    return format("%ld.%09ld s", nanoseconds / second, nanoseconds % second);
+}
+
+Lines describe(const FrozenProgram&, const kinds::ProcessRecord& record, const image::Record&) {
+    return {{"pid", format("%d, %s", record.pid,
+                           record.keeps_ids ? "kept, with the tids" : "new where it is resumed")},
+            {"clocks", "monotonic " + seconds(record.monotonic) + ", since boot " +
+                           seconds(record.boottime)}};
 }
 
 // --- Threads and signals ---
@@ -437,6 +450,7 @@ constexpr Describer describers[] = {
     {image::Kind::working_directory, describe_as<kinds::WorkingDirectoryRecord>},
     {image::Kind::umask, describe_as<kinds::UmaskRecord>},
     {image::Kind::personality, describe_as<kinds::PersonalityRecord>},
+    {image::Kind::process, describe_as<kinds::ProcessRecord>},
     {image::Kind::thread, describe_as<kinds::ThreadRecord>},
     {image::Kind::signal_actions, describe_as<kinds::SignalActionsRecord>},
     {image::Kind::pending_signal, describe_as<kinds::PendingSignalRecord>},

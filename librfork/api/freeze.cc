@@ -35,6 +35,7 @@
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
+#include <iterator>
 #include <linux/close_range.h>
 #include <pthread.h>
 #include <sys/mman.h>
@@ -133,8 +134,11 @@ Result<void> collect(const capture::Self& self, capture::Snapshot& snapshot) {
     snapshot.identity = std::move(*identity);
     if (Result<void> r = kinds::sort_descriptors(self, snapshot); !r)
         return r;
-    for (kinds::Collector collector : kinds::collectors)
-        if (Result<void> r = collector(self, snapshot); !r)
+    // Backwards, so that the clocks are read after the timers: what remains may then be too long by
+    // the time in between, but never too short.
+    for (auto collector = std::rbegin(kinds::collectors); collector != std::rend(kinds::collectors);
+         ++collector)
+        if (Result<void> r = (*collector)(self, snapshot); !r)
             return r;
     return {};
 }

@@ -145,9 +145,10 @@ bool has_own_seccomp_filter(const std::string& status) {
     const int mode = std::atoi(field(status, "Seccomp").c_str());
     if (mode != SECCOMP_MODE_FILTER)
         return mode == SECCOMP_MODE_STRICT;
-    std::string parents;
-    UniqueFd file(
-        ::open(("/proc/" + field(status, "PPid") + "/status").c_str(), O_RDONLY | O_CLOEXEC));
+    std::string parents, parent = field(status, "PPid");
+    if (parent == "0" && field(status, "Pid") != "1")
+        parent = "1"; // it came into this pid namespace from outside, as the first process did
+    UniqueFd file(::open(("/proc/" + parent + "/status").c_str(), O_RDONLY | O_CLOEXEC));
     char buffer[4096];
     ssize_t got;
     while (file && (got = ::read(file.get(), buffer, sizeof buffer)) > 0)

@@ -33,7 +33,7 @@ struct StatusMessage {
     std::uint32_t magic;
     Stage stage;        // resumed, or the stage that failed
     std::int32_t error; // errno of the failure; EEXIST at Stage::claim: somebody else has won
-    std::int32_t pid;   // the process as its own pid namespace sees it
+    std::int32_t pid;   // the process that was executed, which may be the program's parent
     char sentence[496]; // zero-terminated; empty when resumed
 };
 static_assert(sizeof(StatusMessage) == 512); // at most PIPE_BUF: one write, one read

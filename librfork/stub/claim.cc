@@ -52,8 +52,8 @@ void tell_monitor(const Stub& stub, const kinds::MonitorRecord& record) {
     const std::uint64_t us = ns > record.dump_started ? (ns - record.dump_started) / 1000 : 0;
     Text text(words, sizeof words);
     text << string_at(stub, record.name) << "[" << std::uint64_t(record.pid) << "]: resumed on "
-         << host << " as pid " << std::uint64_t(arch::syscall(__NR_getpid)) << ", " << us / 1000
-         << "." << us / 100 % 10 << " ms after the dump began";
+         << host << " as pid " << std::uint64_t(stub.outer_pid) << ", " << us / 1000 << "."
+         << us / 100 % 10 << " ms after the dump began";
 
     sockaddr_in to{};
     to.sin_family = 2; // AF_INET
@@ -89,7 +89,7 @@ void claim(Stub& stub) {
     char host[65], words[128];
     host_name(host);
     Text text(words, sizeof words);
-    text << std::uint64_t(arch::syscall(__NR_getpid)) << " " << host << "\n";
+    text << std::uint64_t(stub.outer_pid) << " " << host << "\n";
     arch::syscall(__NR_write, fd, words, text.size());
     arch::syscall(__NR_close, fd);
 }
@@ -99,7 +99,7 @@ void announce(Stub& stub) {
         image::StatusMessage message{};
         message.magic = image::status_magic;
         message.stage = Stage::resumed;
-        message.pid = std::int32_t(arch::syscall(__NR_getpid));
+        message.pid = stub.outer_pid;
         // Whoever waits for this may have been killed; the program must not die of that, nor find a
         // SIGPIPE it has not caused. (All signals are blocked here.)
         if (arch::syscall(__NR_write, stub.status_fd, &message, sizeof message) == -EPIPE) {

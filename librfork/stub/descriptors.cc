@@ -33,6 +33,10 @@ void close_all_from(unsigned first, unsigned last) {
 
 } // namespace
 
+void close_all_descriptors() {
+    close_all_from(0, no_more);
+}
+
 void settle_descriptors(Stub& stub) {
     const std::int32_t(&numbers)[image::private_descriptors] = stub.header->descriptors;
     int now[image::private_descriptors] = {stub.image_fd, stub.status_fd, stub.spool_fd, 0, 1, 2};

@@ -52,10 +52,13 @@ void parse_claim(Stub& stub, const char* text) {
 // The stack these lie on is unmapped soon; the values are kept.
 const char* read_start(Stub& stub, const Start& start) {
     static constexpr char cpu_ignore[] = "RFORK_CPU=ignore";
+    static constexpr char pid_new[] = "RFORK_PID=new";
     static constexpr char claim_prefix[] = "RFORK_CLAIM=";
     for (const char* const* e = start.environment; *e; ++e) {
         if (same(*e, cpu_ignore))
             stub.ignore_cpu = true;
+        else if (same(*e, pid_new))
+            stub.new_ids = true;
         else if (starts_with(*e, claim_prefix))
             parse_claim(stub, *e + sizeof claim_prefix - 1);
     }
@@ -74,7 +77,7 @@ void block_signals() {
     arch::syscall(__NR_rt_sigprocmask, SIG_SETMASK, &all, nullptr, sizeof all);
 }
 
-enum class Phase { host, files, process, threads, armed };
+enum class Phase { host, identity, files, process, threads, armed };
 
 Stage stage_of(image::Kind kind, Phase phase) {
     if (kind == image::Kind::working_directory)
@@ -86,6 +89,7 @@ Stage stage_of(image::Kind kind, Phase phase) {
         return Stage::descriptors;
     case Phase::threads:
         return Stage::thread;
+    case Phase::identity:
     case Phase::process:
     case Phase::armed:
         return Stage::process;
@@ -136,6 +140,7 @@ extern "C" [[noreturn, gnu::visibility("hidden"), gnu::used]] void
 stub_main(const std::uint64_t* stack, const image::Header* header) {
     Stub stub;
     stub.header = header;
+    stub.outer_pid = int(arch::syscall(__NR_getpid));
     stub.xsave = arch::has_xsave();
     stub.xcr0 = arch::enabled_xstate(stub.xsave);
     block_signals(); // what arrives from now on is for the program, and waits for it
@@ -147,6 +152,7 @@ stub_main(const std::uint64_t* stack, const image::Header* header) {
     check_records(stub);
     find_kernel_mappings(stub);
     restore(stub, Phase::host);
+    restore(stub, Phase::identity); // beyond this point this may be a child of who was executed
     restore(stub, Phase::files);
 
     park_kernel_mappings(stub);

@@ -86,7 +86,7 @@ void fail(const Stub& stub, int error, const char* what, const char* detail) {
     message.magic = image::status_magic;
     message.stage = stub.stage;
     message.error = error;
-    message.pid = std::int32_t(arch::syscall(__NR_getpid));
+    message.pid = stub.outer_pid;
 
     Text text(message.sentence, sizeof message.sentence);
     text << what;

@@ -34,13 +34,20 @@ struct KernelMapping {
 };
 inline constexpr unsigned kernel_mappings_limit = 4; // [vvar], [vvar_vclock], [vdso]
 
+// What capget(2) and its kin say of a process, a bit a capability.
+struct Rights {
+    std::uint64_t effective = 0, permitted = 0, inheritable = 0, bounding = 0, ambient = 0;
+    std::uint32_t securebits = 0;
+};
+
 struct Stub {
     const image::Header* header = nullptr;
     Stage stage = Stage::start;
 
     // From the environment the image was started with.
     bool ignore_cpu = false;
-    bool claims = false; // under rexecd: claim before running, tell the status pipe
+    bool new_ids = false; // RFORK_PID=new
+    bool claims = false;  // under rexecd: claim before running, tell the status pipe
     int status_fd = -1;
     int spool_fd = -1;
     char image_name[256] = {};
@@ -58,8 +65,17 @@ struct Stub {
     KernelMapping kernel[kernel_mappings_limit];
     unsigned kernel_mappings = 0;
 
+    // Who this is; see identity.cc.
+    int outer_pid = 0;            // the process that was executed, by which whoever did so knows us
+    bool supervised = false;      // that one is our parent, and stays in front
+    bool keeps_ids = false;       // so further threads get the tids they had (clone3(2), set_tid)
+    bool borrowed_rights = false; // a user namespace gave us more than `rights`
+    Rights rights;
+    int parent_death_signal = 0;
+    std::int64_t monotonic_shift = 0; // what the program sees CLOCK_MONOTONIC jump by, nanoseconds:
+    std::int64_t boottime_shift = 0;  // 0, unless there are no time namespaces here
+
     // Threads: kinds/thread/restore.cc.
-    bool keeps_ids = false;                      // the program gets its tids again
     const kinds::ThreadRecord* caller = nullptr; // that froze the program
     const kinds::ThreadRecord* leader = nullptr; // that this one becomes; none if it had ended
     unsigned threads = 0;                        // made
@@ -144,6 +160,7 @@ void place(const Stub&, int opened, const kinds::DescriptorSlot*, std::uint32_t 
            const char* name);
 // O_NONBLOCK and its like, on a file that was opened without.
 void set_status_flags(const Stub&, int fd, std::uint32_t flags, const char* name);
+void close_all_descriptors();
 
 // kernel_mappings.cc: the vDSO and its data pages, which belong to the running kernel.
 void find_kernel_mappings(Stub&);
@@ -164,6 +181,12 @@ bool any_signal_waits_for_a_thread(const Stub&);
 // Makes a timer whose expiry was pending run out, so that it is again (kinds/posix_timer).
 void let_posix_timer_expire(Stub&, std::int32_t id);
 
+// identity.cc: takes back what a thread was lent for the resume. Every thread calls it, once no
+// further threads are to be made.
+void return_rights(const Stub&);
+void settle_identity(const Stub&); // the process, when the program is about to run
+
+// The end of the stub, in all threads: kinds/thread/restore.cc.
 [[noreturn]] void leave(Stub&);
 // What the thread with that id is called now.
 std::int32_t tid_now(const Stub&, std::int32_t frozen_tid);

@@ -227,6 +227,7 @@ void stub_thread(Stub& stub, const ThreadRecord& thread, unsigned index) {
         get_ready(stub);
         wait_while(stub.go, go_and_queue);
     }
+    return_rights(stub);
     if (at)
         stub_depart(thread.departure, frame, &departure_counter(stub));
     stub_leave(frame);
@@ -268,6 +269,7 @@ void leave(Stub& stub) {
 
     claim(stub);
     announce(stub);
+    settle_identity(stub);
     close_private_descriptors(stub);
     go(stub, go_and_leave);
     if (leads)

@@ -1,0 +1,165 @@
+// The helper beside the executed process; identity.cc says what it is for. It has all signals
+// blocked for ever. SIGCHLD, which means nothing to others when it is sent, calls it to the board;
+// all others stay pending until the executed process asks about them.
+//
+//   init    first process of the program's pid namespace. Orphans become its children, and it reaps
+//           them; when it ends, the kernel kills all the others. So it dies with the executed
+//           process (PR_SET_PDEATHSIG, SIGKILL), until it is told to outlive it: then it ends with
+//           the last process of the namespace.
+//   guard   without a pid namespace, or beside a program that is itself the first process of one:
+//           kills the program, by a pidfd, when the executed process has died without a word.
+#include "stub/identity.h"
+
+#include <asm/siginfo.h>
+#include <asm/signal.h>
+#include <asm/unistd.h>
+#include <linux/errno.h>
+#include <linux/futex.h>
+#include <linux/prctl.h>
+#include <linux/time.h>
+#include <linux/wait.h>
+
+namespace rfork::stub {
+namespace {
+
+constexpr int everybody = 0x7fffffff;
+constexpr timespec until_commanded{60, 0}; // should the executed process have died before that
+
+class Helper {
+  public:
+    Helper(const Stub& stub, Board* board, HelperKind kind)
+        : stub_(stub), board_(board), kind_(kind) {}
+
+    [[noreturn]] void run() {
+        arch::syscall(__NR_prctl, PR_SET_PDEATHSIG, kind_ == HelperKind::init ? SIGKILL : SIGCHLD);
+        bool commanded = false;
+        for (;;) {
+            const long call = wait_for(SIGCHLD, commanded ? nullptr : &until_commanded);
+            if (call == -EAGAIN)
+                end();
+            if (kind_ == HelperKind::init)
+                reap();
+            if (__atomic_load_n(&board_->command, __ATOMIC_ACQUIRE) != Command::none) {
+                commanded = true;
+                obey();
+            }
+            if (kind_ == HelperKind::guard && is_orphaned())
+                avenge();
+        }
+    }
+
+  private:
+    [[noreturn]] static void end() {
+        arch::syscall(__NR_exit_group, 0);
+        __builtin_unreachable();
+    }
+
+    // Takes one pending signal of that number.
+    static long wait_for(unsigned number, const timespec* limit) {
+        const std::uint64_t set = std::uint64_t(1) << (number - 1);
+        return arch::syscall(__NR_rt_sigtimedwait, &set, nullptr, limit, sizeof set);
+    }
+
+    void reap() {
+        long r;
+        do {
+            siginfo_t child{};
+            r = arch::syscall(__NR_waitid, P_ALL, 0, &child, WEXITED | WNOHANG | __WALL, nullptr);
+            if (r == 0 && child.si_pid == 0)
+                return;
+        } while (r == 0);
+        if (outlives_)
+            end(); // no child is left, so nobody is
+    }
+
+    bool has_children() {
+        siginfo_t child{};
+        return arch::syscall(__NR_waitid, P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT | __WALL,
+                             nullptr) == 0;
+    }
+
+    bool is_orphaned() const { return arch::syscall(__NR_getppid) != board_->executed; }
+
+    [[noreturn]] void avenge() {
+        if (program_ >= 0)
+            arch::syscall(__NR_pidfd_send_signal, program_, SIGKILL, nullptr, 0);
+        end();
+    }
+
+    void obey() {
+        const Command command = board_->command;
+        __atomic_store_n(&board_->command, Command::none, __ATOMIC_RELEASE);
+        switch (command) {
+        case Command::none:
+            return;
+        case Command::guard:
+            if (kind_ == HelperKind::guard)
+                program_ = int(arch::syscall(__NR_pidfd_open, board_->program, 0));
+            return answer(Answer::yes);
+        case Command::ask: {
+            const timespec at_once{};
+            return answer(wait_for(board_->signal, &at_once) > 0 ? Answer::yes : Answer::no);
+        }
+        case Command::outlive:
+            outlives_ = true;
+            arch::syscall(__NR_prctl, PR_SET_PDEATHSIG, 0);
+            if (has_children())
+                return answer(Answer::yes);
+            [[fallthrough]];
+        case Command::end:
+            answer(Answer::leaving);
+            end();
+        }
+    }
+
+    void answer(Answer answer) {
+        __atomic_store_n(&board_->answer, answer, __ATOMIC_RELEASE);
+        arch::syscall(__NR_futex, &board_->answer, FUTEX_WAKE, everybody, nullptr, nullptr, 0);
+    }
+
+    const Stub& stub_;
+    Board* board_;
+    HelperKind kind_;
+    int program_ = -1; // a pidfd
+    bool outlives_ = false;
+};
+
+} // namespace
+
+int start_helper(const Stub& stub, Board* board, HelperKind kind) {
+    const long pid = arch::syscall(__NR_clone, SIGCHLD, 0, 0, 0, 0);
+    if (pid < 0)
+        fail(stub, int(-pid), "cannot make a process that looks after the program");
+    if (pid > 0)
+        return int(pid);
+    become_tiny(stub);
+    Helper(stub, board, kind).run();
+}
+
+// The helper may have been stopped with its whole group, of which only the executed process goes on
+// again; or be dead.
+Answer tell_helper(Family& family, Command command) {
+    if (!family.helper)
+        return Answer::no;
+    Board* board = family.board;
+    __atomic_store_n(&board->answer, Answer::none, __ATOMIC_RELAXED);
+    __atomic_store_n(&board->command, command, __ATOMIC_RELEASE);
+    arch::syscall(__NR_kill, family.helper, SIGCHLD);
+    for (;;) {
+        const timespec patience{0, 100'000'000};
+        const Answer answer = __atomic_load_n(&board->answer, __ATOMIC_ACQUIRE);
+        if (answer != Answer::none)
+            return answer;
+        if (arch::syscall(__NR_futex, &board->answer, FUTEX_WAIT, Answer::none, &patience, nullptr,
+                          0) != -ETIMEDOUT)
+            continue;
+        siginfo_t child{};
+        const long r = arch::syscall(__NR_waitid, P_PID, family.helper, &child,
+                                     WEXITED | WNOHANG | WNOWAIT, nullptr);
+        if (r < 0 || child.si_pid == family.helper)
+            return Answer::no;
+        arch::syscall(__NR_kill, family.helper, SIGCONT);
+    }
+}
+
+} // namespace rfork::stub

@@ -1,0 +1,265 @@
+// Who the program is: its pid, the tids of its threads, its clocks.
+//
+// libc and the program remember the numbers: in mutexes that are held, in messages, in files. A
+// process cannot change its own; it can only make another with a number of its choice (clone3(2),
+// set_tid), where it has the right to, and if nobody there has the number. Everybody has the right
+// to in a pid namespace of his own, where all numbers but 1 are free.
+//
+//   X  the process that was executed. Whoever did so knows its pid, waits for it, sends it signals.
+//   P  the program: a child of X, with the pid it had.
+//   H  the helper, another child of X.
+//
+//      by right                            in a pid namespace
+//
+//      shell                               shell
+//       '- X                                '- X
+//           |- H  guard                         |.................. pid namespace, maybe user
+//           '- P  the old pid                   |- H  init, pid 1   and time namespace
+//                                               '- P  the old pid   and a mount namespace: /proc
+//
+// The stub goes on in P. X and H keep nothing but the stub's window: no descriptor (whoever reads
+// from the program must see its end), no directory, no right that X did not have.
+//
+// P is X's child, not the init's, so that X itself sees how P stops and ends, and nothing has to be
+// passed through a third process that could fail. In the namespace P's parent is therefore 0, as in
+// a container. Orphans become the init's children. The namespace ends with the last of its
+// processes: X ends at once when P does, and tells the init before that it may outlive it.
+//
+// If X dies without having said so, which only SIGKILL can make it, P must not go on without
+// anybody who knows it. In a namespace the init dies with X (PR_SET_PDEATHSIG), and by that P and
+// all others; a guard kills P. P itself has that setting until the program runs, when it has to be
+// what it was.
+//
+// Signals. What is sent to X is for P, so X passes it on. What is sent to a process group, as a
+// terminal does with ^C and ^Z and a shell with `kill %1`, reaches P too, since P is in X's group:
+// the shell has made that group, gives it the terminal, stops and continues it. Then X must not
+// pass the signal on. It cannot see the difference in the signal, but H is in the group as well,
+// and is sent nothing else: if H has got the same, everybody has. (Putting X outside of the group
+// would be simpler, but then the SIGCONT of the shell's fg would not reach X, which has stopped
+// along with P, as the shell wants to see.)
+//
+// rexecd starts images as leaders of sessions without a terminal. Then P becomes the leader of a
+// session too, since the program may well have been one, and gets all that X gets. H stays in X's
+// group, which therefore lives as long as the namespace does: rexecd keeps the log that long.
+//
+// What was rejected: a namespace always (root's programs would lose sight of all others for want of
+// nothing); P as the child of the init (statuses would have to be reported, and reports can be
+// lost); ptrace(2) on X to see SIGSTOP (then nobody could debug it, for one signal that nobody
+// sends to one process of a job).
+#include "stub/identity.h"
+
+#include "kinds/thread/record.h"
+
+#include <asm/signal.h>
+#include <asm/unistd.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/mman.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+
+namespace rfork::stub {
+namespace {
+
+using kinds::ProcessRecord;
+
+int own_pid() {
+    return int(arch::syscall(__NR_getpid));
+}
+
+// Neither a task nor a group has it. (A number can also be in use by a session of which only other
+// groups are left; then making the thread fails later, with a sentence.)
+bool is_free(int number) {
+    return number > 1 && arch::syscall(__NR_kill, number, 0) == -ESRCH &&
+           arch::syscall(__NR_kill, -number, 0) == -ESRCH;
+}
+
+// All tids but the one which is `mine`.
+bool tids_are_free(const Stub& stub, int mine) {
+    Records records(stub);
+    while (const image::RecordHeader* record = records.next()) {
+        if (record->kind != image::Kind::thread)
+            continue;
+        const int tid = as<kinds::ThreadRecord>(*record).tid;
+        if (tid != mine && !is_free(tid))
+            return false;
+    }
+    return true;
+}
+
+// Threads would have to be made with a right that a user namespace takes away, as the clocks may.
+bool has_the_pid(const Stub& stub, const ProcessRecord& record) {
+    return record.pid == own_pid() &&
+           (record.threads == 1 ||
+            ((stub.rights.effective & bit(cap_sys_admin)) && tids_are_free(stub, record.pid)));
+}
+
+// What was ignored or inherited would keep us from seeing our children end.
+void default_signal_actions() {
+    struct {
+        std::uint64_t handler, flags, restorer, mask;
+    } const action{};
+    constexpr int signals = 64;
+    for (int number = 1; number <= signals; ++number) // but for SIGKILL and SIGSTOP
+        arch::syscall(__NR_rt_sigaction, number, &action, nullptr, sizeof action.mask);
+}
+
+bool has_terminal() {
+    const long fd = arch::syscall(__NR_open, "/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    arch::syscall(__NR_close, fd);
+    return true;
+}
+
+// Where the vDSO is parked later, by then in P alone.
+Board* make_board(const Stub& stub) {
+    const std::uint64_t place = stub.header->window.scratch;
+    const long r = arch::syscall(__NR_mmap, place, image::page_size, PROT_READ | PROT_WRITE,
+                                 MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    if (r < 0)
+        fail(stub, int(-r), "cannot map a page to look after the program");
+    auto* board = reinterpret_cast<Board*>(place);
+    board->executed = own_pid();
+    return board;
+}
+
+// The first process of a pid namespace is 1 in any case.
+long make_process(int pid) {
+    const std::int32_t number = pid;
+    clone_args arguments{};
+    arguments.exit_signal = SIGCHLD;
+    if (pid != 1) {
+        arguments.set_tid = reinterpret_cast<std::uint64_t>(&number);
+        arguments.set_tid_size = 1;
+    }
+    return arch::syscall(__NR_clone3, &arguments, sizeof arguments);
+}
+
+struct PidText {
+    char text[16];
+    explicit PidText(int pid) { Text(text, sizeof text) << std::uint64_t(pid); }
+};
+
+class Birth {
+  public:
+    Birth(Stub& stub, const ProcessRecord& record)
+        : stub_(stub), record_(record), clocks_(record), late_(!clocks_.are_continuous()) {}
+
+    // Returns in the program; the process that was executed stays behind.
+    void run() {
+        default_signal_actions();
+        family_.board = make_board(stub_);
+        family_.own_session = arch::syscall(__NR_getsid, 0) == own_pid() && !has_terminal();
+        long pid = by_right();
+        if (pid < 0)
+            pid = in_namespace();
+        if (pid == 0)
+            return be_the_program();
+        family_.program = family_.board->program = int(pid);
+        supervise(stub_, family_);
+    }
+
+  private:
+    long by_right() {
+        if (!may_choose_pids(stub_.rights) || !is_free(record_.pid) ||
+            !tids_are_free(stub_, record_.pid))
+            return -EPERM;
+        if (continue_clocks() == -EPERM)
+            return -EPERM;
+        family_.helper = start_helper(stub_, family_.board, HelperKind::guard);
+        const long pid = make_process(record_.pid);
+        if (pid < 0)
+            dismiss_helper(family_);
+        return pid;
+    }
+
+    // A program that is the first process itself is its own init.
+    long in_namespace() {
+        const bool is_init = record_.pid == 1;
+        if (is_init)
+            family_.helper = start_helper(stub_, family_.board, HelperKind::guard);
+        if (long r = enter_pid_namespace(stub_); r < 0)
+            fail(stub_, int(-r),
+                 "cannot keep the program's pid, which takes namespaces here: allow them (sysctl "
+                 "user.max_user_namespaces and kernel.unprivileged_userns_clone, the seccomp "
+                 "profile of a container; a chroot forbids them), or start the image with "
+                 "RFORK_PID=new; pid",
+                 PidText(record_.pid).text);
+        own_namespace_ = true;
+        if (continue_clocks() < 0)
+            clocks_.rebase(stub_);
+        family_.own_pids = !is_init;
+        if (!is_init)
+            family_.helper = start_helper(stub_, family_.board, HelperKind::init);
+        const long pid = make_process(record_.pid);
+        if (pid < 0)
+            fail(stub_, int(-pid),
+                 "cannot make a process with the program's pid (sysctl kernel.pid_max must be "
+                 "greater, and a seccomp profile may forbid clone3; or start the image with "
+                 "RFORK_PID=new); pid",
+                 PidText(record_.pid).text);
+        return pid;
+    }
+
+    long continue_clocks() {
+        if (!late_)
+            return 0;
+        const long r = clocks_.continue_in_children();
+        if (r == 0)
+            late_ = false;
+        else if (r != -EPERM)
+            clocks_.rebase(stub_);
+        return r;
+    }
+
+    // Threads are still to be made, by another part of the stub.
+    std::uint64_t right_to_choose_tids() const {
+        if (record_.threads <= 1)
+            return 0;
+        const bool has_own =
+            arch::syscall(__NR_prctl, PR_CAPBSET_READ, cap_checkpoint_restore, 0, 0, 0) >= 0;
+        return bit(has_own ? cap_checkpoint_restore : cap_sys_admin);
+    }
+
+    void be_the_program() {
+        arch::syscall(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL);
+        if (!own_namespace_ && arch::syscall(__NR_getppid) != stub_.outer_pid)
+            arch::syscall(__NR_exit_group, 1);
+        if (family_.own_session)
+            arch::syscall(__NR_setsid);
+        if (own_namespace_)
+            mount_proc();
+        if (stub_.borrowed_rights)
+            limit_rights(stub_, stub_.rights, right_to_choose_tids());
+        arch::syscall(__NR_munmap, family_.board, image::page_size);
+        stub_.supervised = true;
+        stub_.keeps_ids = true;
+    }
+
+    Stub& stub_;
+    const ProcessRecord& record_;
+    Clocks clocks_;
+    bool late_;
+    bool own_namespace_ = false;
+    Family family_;
+};
+
+} // namespace
+
+void keep_ids(Stub& stub, const ProcessRecord& record) {
+    if (has_the_pid(stub, record)) {
+        stub.keeps_ids = true;
+        Clocks(record).continue_here(stub);
+    } else {
+        Birth(stub, record).run();
+    }
+}
+
+void settle_identity(const Stub& stub) {
+    if (stub.supervised)
+        arch::syscall(__NR_prctl, PR_SET_PDEATHSIG, stub.parent_death_signal);
+    return_rights(stub);
+}
+
+} // namespace rfork::stub

@@ -1,0 +1,70 @@
+// What identity.cc, and the files it calls, share among themselves: see the essay there.
+#pragma once
+
+#include "kinds/process/record.h"
+#include "stub/stub.h"
+
+namespace rfork::stub {
+
+// identity.cc: returns in the program, which may be a child of who has called.
+void keep_ids(Stub&, const kinds::ProcessRecord&);
+
+// rights.cc
+inline constexpr unsigned cap_sys_admin = 21, cap_checkpoint_restore = 40; // the latter: Linux 5.9
+inline constexpr std::uint64_t bit(unsigned number) {
+    return std::uint64_t(1) << number;
+}
+Rights read_rights();
+bool may_choose_pids(const Rights&);
+// From those that a user namespace gives back to `rights`, and `extra`.
+void limit_rights(const Stub&, const Rights& rights, std::uint64_t extra);
+
+// namespaces.cc: 0 or -errno.
+long enter_user_namespace(Stub&, std::uint64_t others);
+long enter_pid_namespace(Stub&); // its children do; it takes a user namespace if it must
+void mount_proc();               // the proc of this pid namespace, if that is permitted
+
+// clocks.cc
+class Clocks {
+  public:
+    explicit Clocks(const kinds::ProcessRecord& record) : record_(record) {}
+    bool are_continuous() const; // the program will not notice
+    long continue_in_children(); // by a time namespace, with the rights there are; 0 or -errno
+    void continue_here(Stub&);   // if they are not; takes a user namespace if it must, or rebases
+    void rebase(Stub&) const;    // tells the stub by how much the program sees its clocks jump
+
+  private:
+    const kinds::ProcessRecord& record_;
+};
+
+// A page that the executed process shares with its helper.
+enum class Command : std::uint32_t { none, guard, ask, outlive, end };
+enum class Answer : std::uint32_t { none, no, yes, leaving };
+struct Board {
+    Command command; // the helper's to clear
+    Answer answer;
+    std::uint32_t signal;  // ask: whether this one is pending
+    std::int32_t program;  // guard
+    std::int32_t executed; // the process that asks
+};
+
+// helper.cc
+enum class HelperKind { init, guard };
+int start_helper(const Stub&, Board*, HelperKind);
+
+// supervisor.cc
+struct Family {
+    Board* board = nullptr;
+    int helper = 0;
+    int program = 0;
+    bool own_pids = false;    // the helper is the init of a pid namespace
+    bool own_session = false; // the program leads one: what the executed one gets is not its
+};
+Answer tell_helper(Family&, Command);
+void dismiss_helper(Family&); // once the program has ended, or if there is none
+[[noreturn]] void supervise(const Stub&, Family);
+
+// What a process of ours sheds that is not the program: descriptors, directory, memory, rights.
+void become_tiny(const Stub&);
+
+} // namespace rfork::stub

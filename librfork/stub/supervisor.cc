@@ -1,0 +1,160 @@
+// The executed process, when the program is a child of it; identity.cc says why.
+//
+// All signals are blocked, and taken one by one. Each but the children's SIGCHLD is passed on,
+// unless the helper, which is in the same process group, has got the same: then all of the group
+// have, the program among them. The kernel signals the members of a group beginning with the
+// newest, so helper and program have a signal when it comes here. (Two signals of the same number
+// to the group within microseconds may count as one and a half. A program in a session of its own
+// is passed all.)
+//
+// When the program stops, this process stops by the same signal, and what continues it continues
+// the program: what a shell does with a job works. SIGSTOP sent to this process alone stops nobody
+// else, since it can be neither caught nor seen from outside but by a tracer.
+#include "stub/identity.h"
+
+#include <asm/siginfo.h>
+#include <asm/signal.h>
+#include <asm/unistd.h>
+#include <linux/errno.h>
+#include <linux/prctl.h>
+#include <linux/resource.h>
+#include <linux/time.h>
+#include <linux/wait.h>
+
+namespace rfork::stub {
+namespace {
+
+constexpr std::uint64_t all_signals = ~std::uint64_t(0);
+
+std::uint64_t only(int signal) {
+    return std::uint64_t(1) << (signal - 1);
+}
+
+void change_mask(int how, std::uint64_t set) {
+    arch::syscall(__NR_rt_sigprocmask, how, &set, nullptr, sizeof set);
+}
+
+// By a signal that does what it does by default.
+void signal_myself(int signal) {
+    arch::syscall(__NR_kill, arch::syscall(__NR_getpid), signal);
+    change_mask(SIG_UNBLOCK, only(signal));
+    change_mask(SIG_BLOCK, only(signal));
+}
+
+void reap(int child) {
+    arch::syscall(__NR_waitid, P_PID, child, nullptr, WEXITED | __WALL, nullptr);
+}
+
+class Supervisor {
+  public:
+    explicit Supervisor(const Family& family) : family_(family) {}
+
+    [[noreturn]] void run() {
+        tell_helper(family_, Command::guard);
+        look_after_children();
+        for (;;) {
+            siginfo_t info{};
+            const long signal = arch::syscall(__NR_rt_sigtimedwait, &all_signals, &info, nullptr,
+                                              sizeof all_signals);
+            if (signal == SIGCHLD)
+                look_after_children();
+            if (signal > 0 && !(signal == SIGCHLD && info.si_code > 0))
+                pass_on(int(signal), info);
+        }
+    }
+
+  private:
+    void pass_on(int signal, siginfo_t& info) {
+        family_.board->signal = std::uint32_t(signal);
+        const bool all_have_it =
+            signal != SIGCHLD && tell_helper(family_, Command::ask) == Answer::yes;
+        if (all_have_it && !family_.own_session && !(signal == SIGCONT && stop_signal()))
+            return;
+        // A value, and who has sent it; what kill(2) sends has none, and cannot be sent otherwise.
+        if (info.si_code < 0 && info.si_code != SI_TKILL &&
+            arch::syscall(__NR_rt_sigqueueinfo, family_.program, signal, &info) == 0)
+            return;
+        arch::syscall(__NR_kill, family_.program, signal);
+    }
+
+    // By which the program is stopped now; 0 if it is not.
+    int stop_signal() const {
+        siginfo_t info{};
+        arch::syscall(__NR_waitid, P_PID, family_.program, &info, WSTOPPED | WNOHANG | WNOWAIT,
+                      nullptr);
+        return info.si_pid == family_.program ? info.si_status : 0;
+    }
+
+    void look_after_children() {
+        for (;;) {
+            siginfo_t info{};
+            const long r = arch::syscall(__NR_waitid, P_ALL, 0, &info,
+                                         WEXITED | WNOHANG | WNOWAIT | __WALL, nullptr);
+            if (r < 0 || info.si_pid == 0)
+                break;
+            if (info.si_pid == family_.program)
+                end_like(info);
+            if (info.si_pid == family_.helper)
+                family_.helper = 0;
+            reap(info.si_pid); // or one that this process had before it was the image
+        }
+        if (const int signal = stop_signal())
+            stop_like(signal);
+    }
+
+    // A SIGCONT that is here already would be forgotten by a stop after it.
+    void stop_like(int signal) {
+        const std::uint64_t cont = only(SIGCONT);
+        const timespec at_once{};
+        siginfo_t info{};
+        if (arch::syscall(__NR_rt_sigtimedwait, &cont, &info, &at_once, sizeof cont) == SIGCONT)
+            pass_on(SIGCONT, info);
+        else
+            signal_myself(signal);
+    }
+
+    [[noreturn]] void end_like(const siginfo_t& ended) {
+        reap(family_.program);
+        dismiss_helper(family_);
+        if (ended.si_code != CLD_EXITED) {
+            // The program has left a core file, if there was to be one.
+            const rlimit none{};
+            arch::syscall(__NR_setrlimit, RLIMIT_CORE, &none);
+            arch::syscall(__NR_prctl, PR_SET_DUMPABLE, 0);
+            signal_myself(ended.si_status);
+        }
+        // The first process of a pid namespace survives its own signals; shells say this for one.
+        constexpr int killed = 128;
+        arch::syscall(__NR_exit_group,
+                      ended.si_code == CLD_EXITED ? ended.si_status : killed + ended.si_status);
+        __builtin_unreachable();
+    }
+
+    Family family_;
+};
+
+} // namespace
+
+void dismiss_helper(Family& family) {
+    const Command command = family.own_pids ? Command::outlive : Command::end;
+    if (tell_helper(family, command) == Answer::leaving)
+        reap(family.helper);
+    family.helper = 0;
+}
+
+void become_tiny(const Stub& stub) {
+    close_all_descriptors();
+    arch::syscall(__NR_chdir, "/");
+    const image::Window& window = stub.header->window;
+    arch::syscall(__NR_munmap, 0, window.base);
+    arch::syscall(__NR_munmap, window.end, arch::address_space_end - window.end);
+    if (stub.borrowed_rights)
+        limit_rights(stub, stub.rights, 0);
+}
+
+void supervise(const Stub& stub, Family family) {
+    become_tiny(stub);
+    Supervisor(family).run();
+}
+
+} // namespace rfork::stub
