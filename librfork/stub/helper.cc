@@ -27,11 +27,12 @@ constexpr timespec until_commanded{60, 0}; // should the executed process have d
 
 class Helper {
   public:
-    Helper(const Stub& stub, Board* board, HelperKind kind)
-        : stub_(stub), board_(board), kind_(kind) {}
+    Helper(Board* board, HelperKind kind) : board_(board), kind_(kind) {}
 
-    [[noreturn]] void run() {
+    [[noreturn]] void run(const Stub& stub) {
+        become_tiny(stub);
         arch::syscall(__NR_prctl, PR_SET_PDEATHSIG, kind_ == HelperKind::init ? SIGKILL : SIGCHLD);
+        answer(Answer::yes);
         bool commanded = false;
         for (;;) {
             const long call = wait_for(SIGCHLD, commanded ? nullptr : &until_commanded);
@@ -117,49 +118,56 @@ class Helper {
         arch::syscall(__NR_futex, &board_->answer, FUTEX_WAKE, everybody, nullptr, nullptr, 0);
     }
 
-    const Stub& stub_;
     Board* board_;
     HelperKind kind_;
     int program_ = -1; // a pidfd
     bool outlives_ = false;
 };
 
-} // namespace
-
-int start_helper(const Stub& stub, Board* board, HelperKind kind) {
-    const long pid = arch::syscall(__NR_clone, SIGCHLD, 0, 0, 0, 0);
-    if (pid < 0)
-        fail(stub, int(-pid), "cannot make a process that looks after the program");
-    if (pid > 0)
-        return int(pid);
-    become_tiny(stub);
-    Helper(stub, board, kind).run();
+bool has(int child, int state) {
+    siginfo_t info{};
+    arch::syscall(__NR_waitid, P_PID, child, &info, state | WNOHANG | WNOWAIT, nullptr);
+    return info.si_pid == child;
 }
 
 // The helper may have been stopped with its whole group, of which only the executed process goes on
 // again; or be dead.
+Answer await_answer(const Family& family) {
+    for (;;) {
+        const timespec patience{0, 100'000'000};
+        const Answer answer = __atomic_load_n(&family.board->answer, __ATOMIC_ACQUIRE);
+        if (answer != Answer::none)
+            return answer;
+        if (arch::syscall(__NR_futex, &family.board->answer, FUTEX_WAIT, Answer::none, &patience,
+                          nullptr, 0) != -ETIMEDOUT)
+            continue;
+        if (has(family.helper, WEXITED))
+            return Answer::no;
+        if (has(family.helper, WSTOPPED))
+            arch::syscall(__NR_kill, family.helper, SIGCONT);
+    }
+}
+
+} // namespace
+
+void start_helper(const Stub& stub, Family& family, HelperKind kind) {
+    __atomic_store_n(&family.board->answer, Answer::none, __ATOMIC_RELAXED);
+    const long pid = arch::syscall(__NR_clone, SIGCHLD, 0, 0, 0, 0);
+    if (pid < 0)
+        fail(stub, int(-pid), "cannot make a process that looks after the program");
+    if (pid == 0)
+        Helper(family.board, kind).run(stub);
+    family.helper = int(pid);
+    await_answer(family); // there is no program before it can look after it
+}
+
 Answer tell_helper(Family& family, Command command) {
     if (!family.helper)
         return Answer::no;
-    Board* board = family.board;
-    __atomic_store_n(&board->answer, Answer::none, __ATOMIC_RELAXED);
-    __atomic_store_n(&board->command, command, __ATOMIC_RELEASE);
+    __atomic_store_n(&family.board->answer, Answer::none, __ATOMIC_RELAXED);
+    __atomic_store_n(&family.board->command, command, __ATOMIC_RELEASE);
     arch::syscall(__NR_kill, family.helper, SIGCHLD);
-    for (;;) {
-        const timespec patience{0, 100'000'000};
-        const Answer answer = __atomic_load_n(&board->answer, __ATOMIC_ACQUIRE);
-        if (answer != Answer::none)
-            return answer;
-        if (arch::syscall(__NR_futex, &board->answer, FUTEX_WAIT, Answer::none, &patience, nullptr,
-                          0) != -ETIMEDOUT)
-            continue;
-        siginfo_t child{};
-        const long r = arch::syscall(__NR_waitid, P_PID, family.helper, &child,
-                                     WEXITED | WNOHANG | WNOWAIT, nullptr);
-        if (r < 0 || child.si_pid == family.helper)
-            return Answer::no;
-        arch::syscall(__NR_kill, family.helper, SIGCONT);
-    }
+    return await_answer(family);
 }
 
 } // namespace rfork::stub

@@ -167,7 +167,7 @@ class Birth {
             return -EPERM;
         if (continue_clocks() == -EPERM)
             return -EPERM;
-        family_.helper = start_helper(stub_, family_.board, HelperKind::guard);
+        start_helper(stub_, family_, HelperKind::guard);
         const long pid = make_process(record_.pid);
         if (pid < 0)
             dismiss_helper(family_);
@@ -178,7 +178,7 @@ class Birth {
     long in_namespace() {
         const bool is_init = record_.pid == 1;
         if (is_init)
-            family_.helper = start_helper(stub_, family_.board, HelperKind::guard);
+            start_helper(stub_, family_, HelperKind::guard);
         if (long r = enter_pid_namespace(stub_); r < 0)
             fail(stub_, int(-r),
                  "cannot keep the program's pid, which takes namespaces here: allow them (sysctl "
@@ -191,7 +191,7 @@ class Birth {
             clocks_.rebase(stub_);
         family_.own_pids = !is_init;
         if (!is_init)
-            family_.helper = start_helper(stub_, family_.board, HelperKind::init);
+            start_helper(stub_, family_, HelperKind::init);
         const long pid = make_process(record_.pid);
         if (pid < 0)
             fail(stub_, int(-pid),

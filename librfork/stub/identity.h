@@ -48,11 +48,6 @@ struct Board {
     std::int32_t executed; // the process that asks
 };
 
-// helper.cc
-enum class HelperKind { init, guard };
-int start_helper(const Stub&, Board*, HelperKind);
-
-// supervisor.cc
 struct Family {
     Board* board = nullptr;
     int helper = 0;
@@ -60,7 +55,13 @@ struct Family {
     bool own_pids = false;    // the helper is the init of a pid namespace
     bool own_session = false; // the program leads one: what the executed one gets is not its
 };
+
+// helper.cc
+enum class HelperKind { init, guard };
+void start_helper(const Stub&, Family&, HelperKind); // family.helper
 Answer tell_helper(Family&, Command);
+
+// supervisor.cc
 void dismiss_helper(Family&); // once the program has ended, or if there is none
 [[noreturn]] void supervise(const Stub&, Family);
 

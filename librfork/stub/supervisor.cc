@@ -64,13 +64,29 @@ class Supervisor {
     }
 
   private:
-    void pass_on(int signal, siginfo_t& info) {
+    // Whether the whole group has got the signal.
+    bool all_have(int signal) {
         family_.board->signal = std::uint32_t(signal);
-        const bool all_have_it =
-            signal != SIGCHLD && tell_helper(family_, Command::ask) == Answer::yes;
-        if (all_have_it && !family_.own_session && !(signal == SIGCONT && stop_signal()))
-            return;
-        // A value, and who has sent it; what kill(2) sends has none, and cannot be sent otherwise.
+        return tell_helper(family_, Command::ask) == Answer::yes;
+    }
+
+    void pass_on(int signal, siginfo_t& info) {
+        const bool is_ours = signal == SIGCHLD || !all_have(signal) || family_.own_session;
+        if (signal == SIGCONT)
+            forget_stops();
+        if (is_ours || (signal == SIGCONT && stop_signal()))
+            send(signal, info);
+    }
+
+    // SIGCONT has taken the stop signals from our queue, but not from the helper's if it was sent
+    // to us alone.
+    void forget_stops() {
+        for (int signal = SIGTSTP; signal <= SIGTTOU; ++signal) // and SIGTTIN
+            all_have(signal);
+    }
+
+    // A value, and who has sent it; what kill(2) sends has none, and cannot be sent otherwise.
+    void send(int signal, siginfo_t& info) const {
         if (info.si_code < 0 && info.si_code != SI_TKILL &&
             arch::syscall(__NR_rt_sigqueueinfo, family_.program, signal, &info) == 0)
             return;
