@@ -15,11 +15,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { HEAP = 1 << 20 };
 
 static unsigned char *heap;
+static double called; /* when */
 static int calls = 0;
 static int calls_mirror = 1 << 16;
 
@@ -34,6 +36,12 @@ static int open_descriptors(void) {
     return count;
 }
 
+static double clock_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
 static const char *what_changed(const int *stack, int descriptors) {
     for (int i = 0; i < HEAP; i++)
         if (heap[i] != (unsigned char)(i * 31 + i / 4096))
@@ -45,6 +53,8 @@ static const char *what_changed(const int *stack, int descriptors) {
         return "a variable changed";
     if (open_descriptors() != descriptors)
         return "there are other descriptors than before";
+    if (clock_now() < called || clock_now() > called + 60)
+        return "CLOCK_MONOTONIC runs backwards, or jumps";
     if (waitpid(-1, NULL, WNOHANG) != -1 || errno != ECHILD)
         return "there is a child";
     return NULL;
@@ -76,6 +86,7 @@ int main(int argc, char **argv) {
     for (int i = 0; i < count; i++) {
         calls++;
         calls_mirror++;
+        called = clock_now();
         int outcome = rfork(argv[1]);
         int error = errno;
         const char *complaint = what_changed(stack, descriptors);
