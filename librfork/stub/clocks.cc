@@ -143,6 +143,7 @@ long Clocks::continue_in_children() {
 void Clocks::continue_here(Stub& stub) {
     if (are_continuous())
         return;
+    stub.rights = read_rights();
     Offsets before;
     long r = read_offsets(before);
     if (r == 0)

@@ -248,6 +248,7 @@ class Birth {
 } // namespace
 
 void keep_ids(Stub& stub, const ProcessRecord& record) {
+    stub.rights = read_rights();
     if (has_the_pid(stub, record)) {
         stub.keeps_ids = true;
         Clocks(record).continue_here(stub);

@@ -8,7 +8,6 @@ namespace rfork::stub {
 
 void restore_process(Stub& stub, const image::RecordHeader& header) {
     const auto& record = as<kinds::ProcessRecord>(header);
-    stub.rights = read_rights();
     arch::syscall(__NR_prctl, PR_GET_PDEATHSIG, &stub.parent_death_signal);
     if (record.keeps_ids && !stub.new_ids)
         keep_ids(stub, record);
