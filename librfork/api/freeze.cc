@@ -35,7 +35,6 @@
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
-#include <iterator>
 #include <linux/close_range.h>
 #include <pthread.h>
 #include <sys/mman.h>
@@ -134,11 +133,8 @@ Result<void> collect(const capture::Self& self, capture::Snapshot& snapshot) {
     snapshot.identity = std::move(*identity);
     if (Result<void> r = kinds::sort_descriptors(self, snapshot); !r)
         return r;
-    // Backwards, so that the clocks are read after the timers: what remains may then be too long by
-    // the time in between, but never too short.
-    for (auto collector = std::rbegin(kinds::collectors); collector != std::rend(kinds::collectors);
-         ++collector)
-        if (Result<void> r = (*collector)(self, snapshot); !r)
+    for (kinds::Collector collector : kinds::collectors)
+        if (Result<void> r = collector(self, snapshot); !r)
             return r;
     return {};
 }
