@@ -41,18 +41,27 @@ __attribute__((unused)) static const char *beside(const char *name) {
     return path;
 }
 
-/* Freezes the program into $IMAGE; PARENT, or CHILD in the copy. */
-__attribute__((unused)) static int freeze(void) {
-    const char *image = getenv("IMAGE");
+/*
+ * Freezes the program into `image`; PARENT, or CHILD in the copy. With FROZEN_REHEARSAL=parent or
+ * =child in the environment nothing is frozen, and that is returned: to try a test on itself.
+ */
+__attribute__((unused)) static int freeze_into(const char *image) {
+    const char *rehearsal = getenv("FROZEN_REHEARSAL");
     CHECK(image);
-    const int outcome = rfork_checkpoint(image);
+    const int outcome =
+        rehearsal ? (strcmp(rehearsal, "child") ? PARENT : CHILD) : rfork_checkpoint(image);
     if (outcome < 0) {
         fprintf(stderr, "rfork_checkpoint: %s\n", rfork_strerror_last());
-        exit(1);
+        fflush(NULL);
+        _exit(1);
     }
     CHECK(outcome == PARENT || outcome == CHILD);
     frozen_role = outcome == PARENT ? "in the caller" : "in the copy";
     return outcome;
+}
+
+__attribute__((unused)) static int freeze(void) {
+    return freeze_into(getenv("IMAGE"));
 }
 
 /* For `return success();` */
