@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define CHECK(condition)                                                                           \
@@ -68,6 +69,34 @@ __attribute__((unused)) static int freeze(void) {
 __attribute__((unused)) static int success(void) {
     puts("EXIT-SUCCESS");
     return fflush(stdout) == 0 ? 0 : 1;
+}
+
+/* Runs an image that the program itself has made; it has to say EXIT-SUCCESS at its end. */
+__attribute__((unused)) static void run_image(const char *path) {
+    char text[4096], *const arguments[] = {(char *)"image", NULL}, *const environment[] = {NULL};
+    size_t used = 0;
+    ssize_t got;
+    int ends[2], status = -1;
+    if (getenv("FROZEN_REHEARSAL"))
+        return;
+    CHECK(pipe2(ends, O_CLOEXEC) == 0);
+    const pid_t image = fork();
+    if (image == 0) {
+        dup2(ends[1], 1);
+        dup2(ends[1], 2);
+        execve(path, arguments, environment);
+        _exit(99);
+    }
+    CHECK(image > 0 && close(ends[1]) == 0);
+    while (used < sizeof text - 1 && (got = read(ends[0], text + used, sizeof text - 1 - used)) > 0)
+        used += (size_t)got;
+    text[used] = '\0';
+    CHECK(close(ends[0]) == 0 && waitpid(image, &status, 0) == image);
+    const size_t end = strlen("EXIT-SUCCESS\n");
+    const int well = status == 0 && used >= end && !strcmp(text + used - end, "EXIT-SUCCESS\n");
+    if (!well)
+        fprintf(stderr, "%s ended with wait status %#x: %s\n", path, (unsigned)status, text);
+    CHECK(well);
 }
 
 /* Memory that tells whether it is what it was: any size, any alignment, no page like another. */
