@@ -6,39 +6,12 @@
  * and only MXCSR is not.
  */
 #include "frozen.h"
-
-#include <cpuid.h>
-#include <stddef.h>
-
-struct registers {
-    unsigned char zmm[32][64];
-    uint64_t k[8];
-    uint64_t saved[6];
-    uint32_t mxcsr;
-    uint16_t control_word, pad;
-    uint32_t x87_loaded, pad2;
-    unsigned char x87[3][16];
-    unsigned char x87_saved[112];
-};
-_Static_assert(offsetof(struct registers, mxcsr) == 2160 &&
-                   offsetof(struct registers, x87) == 2176 &&
-                   offsetof(struct registers, x87_saved) == 2224,
-               "registers_call.S has these offsets");
-
-int call_with_registers(struct registers *in, struct registers *out, int (*function)(const char *),
-                        const char *argument, int level);
-
-static int level(void) {
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw"))
-        return 2;
-    return __builtin_cpu_supports("avx") ? 1 : 0;
-}
+#include "registers_call.h"
 
 int main(int argc, char **argv) {
     static const char *const names[] = {"SSE", "AVX", "AVX-512"};
     const int zero = argc > 1 && !strcmp(argv[1], "zero");
-    const int with = level();
+    const int with = vector_level();
     static struct registers in, out;
     if (!zero) {
         fill(in.zmm, sizeof in.zmm, 1);
