@@ -28,9 +28,12 @@ struct alignas(64) State {
     unsigned char vectors[32][64];
     long double x87[7];
     std::uint16_t masks[8];
+    std::uint32_t mxcsr;
+    std::uint16_t control_word;
 };
 
-static_assert(offsetof(State, x87) == 2048 && offsetof(State, masks) == 2160,
+static_assert(offsetof(State, x87) == 2048 && offsetof(State, masks) == 2160 &&
+                  offsetof(State, mxcsr) == 2176 && offsetof(State, control_word) == 2180,
               "arithmetic_steps.S has these offsets");
 
 extern "C" {
@@ -54,6 +57,8 @@ std::uint64_t sum_of(const State &state) {
     };
     add(state.vectors, sizeof state.vectors);
     add(state.masks, sizeof state.masks);
+    add(&state.mxcsr, sizeof state.mxcsr);
+    add(&state.control_word, sizeof state.control_word);
     for (const long double &x : state.x87)
         add(&x, 10);
     return sum;

@@ -8,6 +8,8 @@
  */
     .set X87, 2048      /* offsets in State: arithmetic.cc checks them */
     .set MASKS, 2160
+    .set MXCSR, 2176
+    .set CONTROL_WORD, 2180
 
     .section .rodata
     .balign 8
@@ -34,6 +36,8 @@ usual_control_word:
     .irp i, 6,5,4,3,2,1,0
     fstpt X87+16*\i(%rdi)
     .endr
+    stmxcsr MXCSR(%rdi)
+    fnstcw CONTROL_WORD(%rdi)
     fldcw usual_control_word(%rip)
     ldmxcsr usual_mxcsr(%rip)
     .endm
