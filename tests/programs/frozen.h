@@ -42,15 +42,10 @@ __attribute__((unused)) static const char *beside(const char *name) {
     return path;
 }
 
-/*
- * Freezes the program into `image`; PARENT, or CHILD in the copy. With FROZEN_REHEARSAL=parent or
- * =child in the environment nothing is frozen, and that is returned: to try a test on itself.
- */
+/* Freezes the program into `image`; PARENT, or CHILD in the copy. */
 __attribute__((unused)) static int freeze_into(const char *image) {
-    const char *rehearsal = getenv("FROZEN_REHEARSAL");
     CHECK(image);
-    const int outcome =
-        rehearsal ? (strcmp(rehearsal, "child") ? PARENT : CHILD) : rfork_checkpoint(image);
+    const int outcome = rfork_checkpoint(image);
     if (outcome < 0) {
         fprintf(stderr, "rfork_checkpoint: %s\n", rfork_strerror_last());
         fflush(NULL);
@@ -71,14 +66,12 @@ __attribute__((unused)) static int success(void) {
     return fflush(stdout) == 0 ? 0 : 1;
 }
 
-/* Runs an image that the program itself has made; it has to say EXIT-SUCCESS at its end. */
-__attribute__((unused)) static void run_image(const char *path) {
-    char text[4096], *const arguments[] = {(char *)"image", NULL}, *const environment[] = {NULL};
+/* Runs an image that the program itself has made. Returns its wait status; `text`: what it says. */
+__attribute__((unused)) static int output_of_image(const char *path, char *text, size_t size) {
+    char *const arguments[] = {(char *)"image", NULL}, *const environment[] = {NULL};
     size_t used = 0;
     ssize_t got;
     int ends[2], status = -1;
-    if (getenv("FROZEN_REHEARSAL"))
-        return;
     CHECK(pipe2(ends, O_CLOEXEC) == 0);
     const pid_t image = fork();
     if (image == 0) {
@@ -88,11 +81,18 @@ __attribute__((unused)) static void run_image(const char *path) {
         _exit(99);
     }
     CHECK(image > 0 && close(ends[1]) == 0);
-    while (used < sizeof text - 1 && (got = read(ends[0], text + used, sizeof text - 1 - used)) > 0)
+    while (used < size - 1 && (got = read(ends[0], text + used, size - 1 - used)) > 0)
         used += (size_t)got;
     text[used] = '\0';
     CHECK(close(ends[0]) == 0 && waitpid(image, &status, 0) == image);
-    const size_t end = strlen("EXIT-SUCCESS\n");
+    return status;
+}
+
+/* The same, of one that has to say EXIT-SUCCESS at its end. */
+__attribute__((unused)) static void run_image(const char *path) {
+    char text[4096];
+    const int status = output_of_image(path, text, sizeof text);
+    const size_t used = strlen(text), end = strlen("EXIT-SUCCESS\n");
     const int well = status == 0 && used >= end && !strcmp(text + used - end, "EXIT-SUCCESS\n");
     if (!well)
         fprintf(stderr, "%s ended with wait status %#x: %s\n", path, (unsigned)status, text);

@@ -90,32 +90,9 @@ static int unix_room(const struct listener *l) {
     return room;
 }
 
-/* Starts the image and returns its exit status; its output, errors included, is in `text`. */
-static int run_image(char *text, size_t size) {
-    int ends[2], status;
-    size_t used = 0;
-    CHECK(pipe(ends) == 0);
-    const pid_t child = fork();
-    CHECK(child >= 0);
-    if (child == 0) {
-        char *const arguments[] = {(char *)"image", NULL}, *const environment[] = {NULL};
-        dup2(ends[1], 1);
-        dup2(ends[1], 2);
-        execve(getenv("IMAGE"), arguments, environment);
-        _exit(127);
-    }
-    close(ends[1]);
-    for (ssize_t got; (got = read(ends[0], text + used, size - 1 - used)) > 0;)
-        used += (size_t)got;
-    text[used] = '\0';
-    close(ends[0]);
-    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
-
 static void image_fails(const char *why, const char *name) {
     char text[4096];
-    CHECK(run_image(text, sizeof text) == 1);
+    CHECK(output_of_image(getenv("IMAGE"), text, sizeof text) == 1 << 8);
     if (!strstr(text, why) || !strstr(text, name))
         fprintf(stderr, "the image says: %s\n", text);
     CHECK(strstr(text, why) && strstr(text, name));
@@ -124,7 +101,7 @@ static void image_fails(const char *why, const char *name) {
 
 static void image_succeeds(void) {
     char text[4096];
-    const int status = run_image(text, sizeof text);
+    const int status = output_of_image(getenv("IMAGE"), text, sizeof text);
     if (status != 0 || !strstr(text, "EXIT-SUCCESS"))
         fprintf(stderr, "the image says: %s\n", text);
     CHECK(status == 0 && strstr(text, "EXIT-SUCCESS"));
