@@ -362,12 +362,12 @@ Result<std::optional<Copied>> try_to_make_copy(const Session& session, const Fre
     if (any_section_open())
         return std::optional<Copied>();
     release_kept_frames();
-    capture::OwnFacts facts = capture::ask_own_facts(
-        directory, {session.registers, session.xstate(), session.uses_xsave != 0, blocked.before()},
-        std::move(standstill.threads));
-
+    capture::OwnFacts facts =
+        capture::ask_own_facts(directory, {session.registers, session.xstate(),
+                                           session.uses_xsave != 0, blocked.before()});
     if (Result<void> r = read_pending(standstill, facts); !r)
         return r.error();
+    capture::add_other_threads(std::move(standstill.threads), session.uses_xsave != 0, facts);
     capture::settle_timers(facts);
 
     const std::uint64_t before = monotonic_ns();

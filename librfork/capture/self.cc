@@ -163,28 +163,34 @@ Error cannot_carry(const std::string& what, const std::string& remedy) {
     return {ENOTSUP, what + ", which an image cannot carry yet: " + remedy};
 }
 
+// Of the thread whose tid is the pid.
+void mark_leader(Thread& thread) {
+    if (thread.record.tid == std::int32_t(arch::syscall(SYS_getpid)))
+        thread.record.flags |= kinds::thread_leads;
+}
+
 } // namespace
 
-OwnFacts ask_own_facts(std::string directory, const SavedRegisters& saved,
-                       std::vector<Thread> others) {
+OwnFacts ask_own_facts(std::string directory, const SavedRegisters& saved) {
     OwnFacts facts;
     facts.directory = std::move(directory);
     facts.kernel = ask_kernel();
-    facts.threads.reserve(1 + others.size());
     facts.threads.push_back(ask_thread(saved));
-    for (Thread& other : others) {
-        complete(other, facts.threads.front(), saved.by_xsave);
-        facts.threads.push_back(std::move(other));
-    }
-    const auto pid = std::int32_t(arch::syscall(SYS_getpid));
-    for (Thread& thread : facts.threads)
-        if (thread.record.tid == pid)
-            thread.record.flags |= kinds::thread_leads;
+    mark_leader(facts.threads.front());
     facts.timers_asked = monotonic_ns();
     ask_interval_timers(facts.kernel);
     facts.posix_timers = ask_posix_timers();
     arch::syscall(SYS_rt_sigpending, &facts.pending_set, sizeof facts.pending_set);
     return facts;
+}
+
+void add_other_threads(std::vector<Thread> others, bool by_xsave, OwnFacts& facts) {
+    facts.threads.reserve(1 + others.size());
+    for (Thread& other : others) {
+        complete(other, facts.threads.front(), by_xsave);
+        mark_leader(other);
+        facts.threads.push_back(std::move(other));
+    }
 }
 
 void settle_timers(OwnFacts& facts) {

@@ -33,8 +33,8 @@ struct OwnFacts {
     std::vector<PendingSignal> pending;
     std::uint64_t pending_read = 0; // CLOCK_MONOTONIC, ns; 0: there was no tracer
 };
-OwnFacts ask_own_facts(std::string directory, const SavedRegisters& saved,
-                       std::vector<Thread> others);
+OwnFacts ask_own_facts(std::string directory, const SavedRegisters& saved);
+void add_other_threads(std::vector<Thread> others, bool by_xsave, OwnFacts& facts);
 
 // Where the calling process is found in /proc, which may have been mounted in another pid
 // namespace.

@@ -145,9 +145,9 @@ void Standstill::help() {
         if (next == to_stop) {
             began_ = now_ns();
             outcome_ = tracer.stop();
-            threads = tracer.take_threads();
         } else {
             outcome_ = tracer.read_pending(callers_pending_, *pending_);
+            threads = tracer.take_threads();
         }
         set(helper_, helper_ + one_more_met);
     }

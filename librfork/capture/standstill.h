@@ -31,7 +31,7 @@ class Standstill {
 
     explicit operator bool() const { return helper_id_ != 0; }
 
-    // What the others were doing.
+    // What the others were doing; after read_pending().
     std::vector<Thread> threads;
     // For how long they stood still, in nanoseconds; after end().
     std::uint64_t duration() const { return duration_; }

@@ -56,23 +56,6 @@ constexpr std::uint64_t bit(int signal) {
     return std::uint64_t(1) << (signal - 1);
 }
 
-// The set of signals in one of a stopped thread's two queues.
-std::uint64_t pending(pid_t tid, std::uint32_t flags) {
-    std::uint64_t set = 0;
-    constexpr int at_once = 16;
-    siginfo_t info[at_once];
-    ptrace_peeksiginfo_args arguments{};
-    arguments.flags = flags;
-    arguments.nr = at_once;
-    long got;
-    while ((got = trace(PTRACE_PEEKSIGINFO, tid, &arguments, info)) > 0) {
-        for (long i = 0; i < got; ++i)
-            set |= bit(info[i].si_signo);
-        arguments.off += std::uint64_t(got);
-    }
-    return set;
-}
-
 Error cannot_stop(pid_t tid, int error) {
     return system_error(error, "cannot stop thread " + std::to_string(tid) + " to read it",
                         "a program that is being traced (strace, gdb) cannot travel when it has "
@@ -123,43 +106,6 @@ Result<void> Tracer::stop() {
         done = inquire();
     if (!done)
         release();
-    return done;
-}
-
-namespace {
-
-std::uint64_t set_for(std::int32_t tid, const std::vector<PendingSignal>& signals) {
-    std::uint64_t set = 0;
-    for (const PendingSignal& signal : signals)
-        if (signal.tid == tid)
-            set |= bit(number_of(signal));
-    return set;
-}
-
-} // namespace
-
-// A signal without an entry in a queue is known by its bit alone, and the bits that a thread is
-// told of are its own and the process's: so the process's queue comes first, then the caller's, and
-// what the caller is told of beyond both counts as the process's.
-Result<void> Tracer::read_pending(std::uint64_t callers, std::vector<PendingSignal>& to) {
-    Tracee caller;
-    caller.tid = caller_;
-    deadline_ = now_ns() + patience_ns;
-    if (long r = trace(PTRACE_SEIZE, caller_, 0, 0); r < 0)
-        return cannot_stop(caller_, int(-r));
-    trace(PTRACE_INTERRUPT, caller_, 0, 0);
-    Result<void> done = wait_until_stopped(caller);
-    if (done)
-        done = read_pending_signals(caller_, Queue::process, 0, 0, to);
-    if (done)
-        done = read_pending_signals(caller_, Queue::thread, 0, caller_, to);
-    add_without_entry(callers & ~(set_for(0, to) | set_for(caller_, to)), 0, to);
-    const std::uint64_t for_all = set_for(0, to);
-    trace(PTRACE_DETACH, caller_, 0, 0);
-    for (std::size_t i = 0; done && i < tracees_.size(); ++i) {
-        const Tracee& t = tracees_[i];
-        done = read_pending_signals(t.tid, Queue::thread, t.pending & ~for_all, t.tid, to);
-    }
     return done;
 }
 
@@ -353,51 +299,95 @@ Result<void> Tracer::read(Tracee& tracee) {
         record.rseq_size = rseq.size;
         record.rseq_signature = rseq.signature;
     }
-    return settle(tracee);
+    return remember(tracee);
 }
 
-// Whether the thread has a signal to handle before it goes on, and whether its call is made again
-// after that.
-bool Tracer::will_be_handled(const Tracee& tracee, bool& restarts) const {
-    const std::uint64_t set =
-        (pending(tracee.tid, 0) | pending(tracee.tid, PTRACE_PEEKSIGINFO_SHARED)) & ~tracee.mask;
-    if (!set)
-        return false;
-    struct {
-        std::uint64_t handler, flags, restorer, mask;
-    } action{};
-    arch::syscall(SYS_rt_sigaction, __builtin_ctzll(set) + 1, nullptr, &action, sizeof action.mask);
-    restarts = action.flags & SA_RESTART;
-    return action.handler > 1; // neither SIG_DFL nor SIG_IGN
-}
-
-// Decides how the thread goes on: here, and in a copy, where no kernel remembers its system call.
-Result<void> Tracer::settle(Tracee& tracee) {
+// What a copy will need to know of the thread's system call, and how the thread goes on here.
+Result<void> Tracer::remember(Tracee& tracee) {
     arch::Registers& here = tracee.registers;
     arch::Registers& copy = tracee.thread.record.registers;
     copy = here;
     const arch::Interrupted call = arch::interruption(here);
-    if (call == arch::Interrupted::by_stop) {
-        remember_call(tracee.tid, here);
-        if (!recall_call(tracee.tid, copy))
-            return Error{
-                EAGAIN, "thread " + std::to_string(tracee.tid) +
-                            " is in a system call that somebody has stopped and continued "
-                            "(SIGSTOP, a debugger), and the kernel does not tell which: try again"};
+    if (call == arch::Interrupted::said_eintr)
+        arch::let_kernel_restart(here);
+    if (call != arch::Interrupted::by_stop)
+        return {};
+    remember_call(tracee.tid, here);
+    if (recall_call(tracee.tid, copy))
+        return {};
+    return Error{EAGAIN,
+                 "thread " + std::to_string(tracee.tid) +
+                     " is in a system call that somebody has stopped and continued "
+                     "(SIGSTOP, a debugger), and the kernel does not tell which: try again"};
+}
+
+namespace {
+
+// Whether the thread has a signal to handle before it goes on, and whether its call is made again
+// after that.
+bool will_be_handled(std::uint64_t signals, bool& restarts) {
+    if (!signals)
+        return false;
+    struct {
+        std::uint64_t handler, flags, restorer, mask;
+    } action{};
+    arch::syscall(SYS_rt_sigaction, __builtin_ctzll(signals) + 1, nullptr, &action,
+                  sizeof action.mask);
+    restarts = action.flags & SA_RESTART;
+    return action.handler > 1; // neither SIG_DFL nor SIG_IGN
+}
+
+// How a thread goes on in a copy, where no kernel remembers its system call.
+void settle(kinds::ThreadRecord& record, std::uint64_t signals) {
+    arch::Registers& r = record.registers;
+    const arch::Interrupted call = arch::interruption(r);
+    bool restarts = false;
+    if (call == arch::Interrupted::no) {
+        r.rip = after_abort(record.rseq, r.rip);
+        r.orig_rax = ~std::uint64_t(0);
+    } else if (!will_be_handled(signals, restarts) || call == arch::Interrupted::restart ||
+               (restarts && call == arch::Interrupted::by_action)) {
+        arch::make_call_again(r);
+    } else {
+        arch::end_call_with(r, EINTR);
     }
-    if (call != arch::Interrupted::no) {
-        bool restarts = false;
-        if (!will_be_handled(tracee, restarts) || call == arch::Interrupted::restart ||
-            (restarts && call == arch::Interrupted::by_action))
-            arch::make_call_again(copy);
-        else
-            arch::end_call_with(copy, EINTR);
-        if (call == arch::Interrupted::said_eintr)
-            here = copy;
+}
+
+std::uint64_t set_for(std::int32_t tid, const std::vector<PendingSignal>& signals) {
+    std::uint64_t set = 0;
+    for (const PendingSignal& signal : signals)
+        if (signal.tid == tid)
+            set |= bit(number_of(signal));
+    return set;
+}
+
+} // namespace
+
+// A signal without an entry in a queue is known by its bit alone, and the bits that a thread is
+// told of are its own and the process's: so the process's queue comes first, then the caller's, and
+// what the caller is told of beyond both counts as the process's.
+Result<void> Tracer::read_pending(std::uint64_t callers, std::vector<PendingSignal>& to) {
+    Tracee caller;
+    caller.tid = caller_;
+    deadline_ = now_ns() + patience_ns;
+    if (long r = trace(PTRACE_SEIZE, caller_, 0, 0); r < 0)
+        return cannot_stop(caller_, int(-r));
+    trace(PTRACE_INTERRUPT, caller_, 0, 0);
+    Result<void> done = wait_until_stopped(caller);
+    if (done)
+        done = read_pending_signals(caller_, Queue::process, 0, 0, to);
+    if (done)
+        done = read_pending_signals(caller_, Queue::thread, 0, caller_, to);
+    add_without_entry(callers & ~(set_for(0, to) | set_for(caller_, to)), 0, to);
+    const std::uint64_t for_all = set_for(0, to);
+    trace(PTRACE_DETACH, caller_, 0, 0);
+    for (std::size_t i = 0; done && i < tracees_.size(); ++i) {
+        const Tracee& t = tracees_[i];
+        done = read_pending_signals(t.tid, Queue::thread, t.pending & ~for_all, t.tid, to);
     }
-    copy.rip = after_abort(tracee.thread.record.rseq, copy.rip);
-    copy.orig_rax = ~std::uint64_t(0);
-    return {};
+    for (Tracee& t : tracees_)
+        settle(t.thread.record, (for_all | set_for(t.tid, to)) & ~t.mask);
+    return done;
 }
 
 // All at once, so that they can answer at the same time.

@@ -42,12 +42,13 @@ class Tracer {
     // of them run again.
     Result<void> stop();
     // What is pending for the process and for each thread, the caller included, which is stopped
-    // for a moment. `callers`: what is pending according to the caller, rt_sigpending(2).
+    // for a moment; and thus how the threads go on in a copy. `callers`: what is pending according
+    // to the caller, rt_sigpending(2).
     Result<void> read_pending(std::uint64_t callers, std::vector<PendingSignal>& to);
     // Lets them go on where they were.
     void release();
 
-    // Without the caller.
+    // Without the caller; after read_pending().
     std::vector<Thread> take_threads();
 
   private:
@@ -79,9 +80,8 @@ class Tracer {
     Result<void> run_on(Tracee& tracee);
     Result<void> inquire();
     bool bring_back(Tracee& tracee);
-    Result<void> settle(Tracee& tracee);
+    Result<void> remember(Tracee& tracee);
     const NoStandingZone* zone_at(std::uint64_t address) const;
-    bool will_be_handled(const Tracee& tracee, bool& restarts) const;
 
     std::string directory_;
     pid_t caller_;

@@ -52,6 +52,12 @@ inline void make_call_again(Registers& r) {
     r.orig_rax = ~std::uint64_t(0);
 }
 
+// Lets the kernel decide, when the thread goes on, whether a signal ends the call.
+inline void let_kernel_restart(Registers& r) {
+    constexpr std::int64_t restart_nohand = -514;
+    r.rax = std::uint64_t(restart_nohand);
+}
+
 inline void end_call_with(Registers& r, int error) {
     r.rax = std::uint64_t(-std::int64_t(error));
     r.orig_rax = ~std::uint64_t(0);

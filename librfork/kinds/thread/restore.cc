@@ -109,6 +109,9 @@ void restore_registrations(const Stub& stub, const ThreadRecord& thread) {
         fail(stub, int(-r), "cannot restore the thread's alternate signal stack");
 }
 
+constexpr std::uint32_t idle_policy = 5; // SCHED_IDLE
+constexpr int priority_of_process = 0;   // PRIO_PROCESS
+
 bool is_real_time(std::uint32_t policy) {
     constexpr std::uint32_t fifo = 1, round_robin = 2, deadline = 6;
     return policy == fifo || policy == round_robin || policy == deadline;
@@ -117,16 +120,20 @@ bool is_real_time(std::uint32_t policy) {
 // A nice value that this host does not grant stays what the image was started with; a program that
 // had real-time priority may not work without.
 void restore_scheduling(const Stub& stub, const ThreadRecord& thread) {
-    const kinds::Scheduling& wanted = thread.scheduling;
+    kinds::Scheduling wanted = thread.scheduling;
     kinds::Scheduling now{};
     arch::syscall(__NR_sched_getattr, 0, &now, sizeof now, 0);
     if (!wanted.size || (now.policy == wanted.policy && now.nice == wanted.nice &&
                          now.priority == wanted.priority && now.flags == wanted.flags))
         return;
+    if (wanted.runtime == now.runtime)
+        wanted.runtime = 0; // from Linux 6.12 on the length of a slice, here the default
     const long r = arch::syscall(__NR_sched_setattr, 0, &wanted, 0);
     if (r < 0 && is_real_time(wanted.policy))
         fail(stub, int(-r),
              "cannot give a thread of the program its real-time priority again (raise ulimit -r)");
+    if (wanted.policy == idle_policy) // of which sched_setattr(2) leaves the nice value
+        arch::syscall(__NR_setpriority, priority_of_process, 0, wanted.nice);
 }
 
 void restore_attributes(const ThreadRecord& thread) {
@@ -138,7 +145,6 @@ void become(const Stub& stub, const ThreadRecord& thread) {
     set_segment_bases(stub, thread);
     restore_tid(thread);
     restore_registrations(stub, thread);
-    restore_scheduling(stub, thread);
     restore_attributes(thread);
 }
 
@@ -213,6 +219,7 @@ std::int32_t tid_now(const Stub& stub, std::int32_t frozen_tid) {
 // In a new thread, all signals blocked.
 void stub_thread(Stub& stub, const ThreadRecord& thread, unsigned index) {
     become(stub, thread);
+    restore_scheduling(stub, thread);
     const std::uint64_t at = place_of(stub, index).frame;
     Frame own;
     arch::SignalFrame* frame = &own.signal;
@@ -249,6 +256,8 @@ void leave(Stub& stub) {
     if (!stub.caller)
         fail(stub, EBADMSG, "the image holds no thread");
     const ThreadRecord* leader = stub.leader;
+    if (leader) // only now, as the other threads would have inherited it
+        restore_scheduling(stub, *leader);
     const bool leads = leader == stub.caller;
     Frame own;
     arch::SignalFrame* frame = nullptr;
