@@ -200,7 +200,7 @@ Result<std::uint64_t> write_file(const FreezeOrder& order, const capture::Snapsh
 // The program's own variables that are ours, as the program will find them.
 void restore_program_state(const Session& session) {
     call_in_progress = false;
-    Turn::reset();
+    Turn::leave_to_landing();
     forget_failure();
     pthread_setcancelstate(session.cancel_state, nullptr);
     errno = int(session.caller_errno);

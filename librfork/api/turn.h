@@ -1,8 +1,8 @@
 // One call at a time.
 //
 // While one thread freezes the process, another that wants to do the same waits at the door; so in
-// a copy it is found there, not with its work half done, and goes in. (The copy's writer opens the
-// door in its own memory before that becomes the image.)
+// a copy it is found there, not with its work half done. There it goes in when rfork_landing
+// (entry.S) has opened the door, which is when all threads have left the stub.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@ class Turn {
   public:
     static void take();
     static void give_up();
-    // Whoever had it is not there any more.
-    static void reset();
+    // In a copy that becomes an image.
+    static void leave_to_landing();
 };
 
 class OwnTurn {
