@@ -95,6 +95,20 @@ Change look(pid_t tid) {
     }
 }
 
+// Lets a thread that answers go on after what no mask keeps away: SIGCONT, of which the kernel
+// tells a tracer by a stop of its own, and SIGSTOP. False if it is gone.
+bool keep_going(pid_t tid) {
+    int status = 0;
+    const long r = arch::syscall(SYS_wait4, tid, &status, __WALL | WNOHANG, nullptr);
+    if (r == 0)
+        return true;
+    if (r < 0 || !WIFSTOPPED(status))
+        return false;
+    const int signal = status >> 16 == PTRACE_EVENT_STOP ? 0 : WSTOPSIG(status);
+    trace(PTRACE_CONT, tid, 0, signal);
+    return true;
+}
+
 } // namespace
 
 Result<void> Tracer::stop() {
@@ -256,11 +270,17 @@ Result<void> Tracer::leave_zones(Tracee& tracee) {
 // With signals blocked, since a handler might not come back. But for SIGTRAP, with which the kernel
 // tells of the step: blocked, it would be unblocked and its action forgotten.
 Result<void> Tracer::step(Tracee& tracee) {
-    int status = 0;
-    if (set_mask(tracee.tid, all_signals & ~bit(SIGTRAP)) < 0 ||
-        trace(PTRACE_SINGLESTEP, tracee.tid, 0, 0) < 0 ||
-        arch::syscall(SYS_wait4, tracee.tid, &status, __WALL, nullptr) < 0 || !WIFSTOPPED(status))
-        return died(tracee.tid);
+    int signal = 0;
+    do {
+        int status = 0;
+        if (set_mask(tracee.tid, all_signals & ~bit(SIGTRAP)) < 0 ||
+            trace(PTRACE_SINGLESTEP, tracee.tid, 0, signal) < 0 ||
+            arch::syscall(SYS_wait4, tracee.tid, &status, __WALL, nullptr) < 0 ||
+            !WIFSTOPPED(status))
+            return died(tracee.tid);
+        const bool of_signal = status >> 16 == 0 && WSTOPSIG(status) != SIGTRAP;
+        signal = of_signal ? WSTOPSIG(status) : 0; // SIGSTOP, which no mask keeps away
+    } while (signal);
     return read_position(tracee);
 }
 
@@ -406,15 +426,20 @@ Result<void> Tracer::inquire() {
             trace(PTRACE_CONT, tracee.tid, 0, 0) < 0)
             return died(tracee.tid);
     }
-    for (std::size_t i = 0; i < tracees_.size(); ++i) {
-        while (!__atomic_load_n(&inquiries[i].answered, __ATOMIC_ACQUIRE)) {
-            constexpr timespec a_second{1, 0};
-            if (now_ns() > deadline_)
-                return died(tracees_[i].tid);
-            arch::syscall(SYS_futex, &inquiries[i].answered, FUTEX_WAIT_PRIVATE, 0, &a_second,
-                          nullptr, 0);
+    for (std::size_t first = 0; first < tracees_.size();) {
+        if (__atomic_load_n(&inquiries[first].answered, __ATOMIC_ACQUIRE)) {
+            trace(PTRACE_INTERRUPT, tracees_[first++].tid, 0, 0);
+            continue;
         }
-        trace(PTRACE_INTERRUPT, tracees_[i].tid, 0, 0);
+        constexpr timespec a_moment{0, 1'000'000};
+        if (arch::syscall(SYS_futex, &inquiries[first].answered, FUTEX_WAIT_PRIVATE, 0, &a_moment,
+                          nullptr, 0) != -ETIMEDOUT)
+            continue;
+        if (now_ns() > deadline_)
+            return died(tracees_[first].tid);
+        for (std::size_t i = first; i < tracees_.size(); ++i)
+            if (!inquiries[i].answered && !keep_going(tracees_[i].tid))
+                return died(tracees_[i].tid);
     }
     for (std::size_t i = 0; i < tracees_.size(); ++i) {
         if (!bring_back(tracees_[i]))
@@ -425,13 +450,18 @@ Result<void> Tracer::inquire() {
     return {};
 }
 
-// From an inquiry to where the thread had been stopped.
+// From an inquiry to where the thread had been stopped. A SIGSTOP that comes first is handed on.
 bool Tracer::bring_back(Tracee& tracee) {
     tracee.inquiring = false;
     int status = 0;
-    return arch::syscall(SYS_wait4, tracee.tid, &status, __WALL, nullptr) == tracee.tid &&
-           WIFSTOPPED(status) && set_registers(tracee.tid, tracee.registers) >= 0 &&
-           set_mask(tracee.tid, tracee.mask) >= 0;
+    while (arch::syscall(SYS_wait4, tracee.tid, &status, __WALL, nullptr) == tracee.tid &&
+           WIFSTOPPED(status)) {
+        if (status >> 16 == PTRACE_EVENT_STOP)
+            return set_registers(tracee.tid, tracee.registers) >= 0 &&
+                   set_mask(tracee.tid, tracee.mask) >= 0;
+        trace(PTRACE_CONT, tracee.tid, 0, WSTOPSIG(status));
+    }
+    return false;
 }
 
 void Tracer::release() {
