@@ -15,47 +15,58 @@
 namespace rfork::api {
 namespace {
 
-std::uint32_t open_sections = 0;
+// The number of open sections, which is the futex, and above it the process that they are in: a
+// child of fork(2) has none of the other threads.
+std::uint64_t sections = 0;
 std::uint32_t awaited = 0;
-std::uint32_t counted_in = 0; // the process: a child of fork(2) has none of the other threads
-std::uint32_t list_taken = 0;
+std::uint32_t list_taken = 0; // by a thread of that process
 thread_local std::uint32_t depth = 0;
 
-void count_anew_in_child() {
-    const auto process = std::uint32_t(arch::syscall(SYS_getpid));
-    if (__atomic_exchange_n(&counted_in, process, __ATOMIC_ACQ_REL) == process)
-        return;
-    __atomic_store_n(&open_sections, depth ? 1 : 0, __ATOMIC_RELEASE);
-    __atomic_store_n(&list_taken, 0, __ATOMIC_RELEASE);
+constexpr unsigned count_bits = 32;
+
+std::uint32_t this_process() {
+    return std::uint32_t(arch::syscall(SYS_getpid));
+}
+
+// Adds to the number of those in this process, of which this thread's is one if it is `inside`, and
+// says how many there are then.
+std::uint32_t count(std::int32_t by, bool inside) {
+    const std::uint64_t process = this_process();
+    std::uint64_t was = __atomic_load_n(&sections, __ATOMIC_ACQUIRE);
+    for (;;) {
+        const std::uint32_t before = was >> count_bits == process ? std::uint32_t(was) : inside;
+        const std::uint32_t then = before + std::uint32_t(by);
+        if (__atomic_compare_exchange_n(&sections, &was, process << count_bits | then, false,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+            return then;
+    }
 }
 
 void wait(std::uint32_t value, std::uint64_t nanoseconds) {
     const timespec time{time_t(nanoseconds / 1'000'000'000), long(nanoseconds % 1'000'000'000)};
-    arch::syscall(SYS_futex, &open_sections, FUTEX_WAIT_PRIVATE, value, &time, nullptr, 0);
+    arch::syscall(SYS_futex, &sections, FUTEX_WAIT_PRIVATE, value, &time, nullptr, 0);
 }
 
 } // namespace
 
 extern "C" RFORK_API void rfork_block() {
-    count_anew_in_child();
     if (depth++ == 0)
-        __atomic_add_fetch(&open_sections, 1, __ATOMIC_ACQ_REL);
+        count(1, false);
 }
 
 extern "C" RFORK_API void rfork_unblock() {
     if (depth == 0 || --depth > 0)
         return;
-    if (__atomic_sub_fetch(&open_sections, 1, __ATOMIC_ACQ_REL) == 0 &&
-        __atomic_load_n(&awaited, __ATOMIC_ACQUIRE))
-        arch::syscall(SYS_futex, &open_sections, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+    if (count(-1, true) == 0 && __atomic_load_n(&awaited, __ATOMIC_ACQUIRE))
+        arch::syscall(SYS_futex, &sections, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
 }
 
 bool any_section_open() {
-    return __atomic_load_n(&open_sections, __ATOMIC_ACQUIRE) != 0;
+    return std::uint32_t(__atomic_load_n(&sections, __ATOMIC_ACQUIRE)) != 0;
 }
 
 Result<void> wait_for_sections(int milliseconds) {
-    count_anew_in_child();
+    count(0, depth != 0);
     if (depth)
         return Error{EDEADLK, "this thread has called rfork_block(), and rfork_unblock() not yet: "
                               "leave that code first"};
@@ -63,7 +74,7 @@ Result<void> wait_for_sections(int milliseconds) {
     __atomic_store_n(&awaited, 1, __ATOMIC_RELEASE);
     std::uint32_t open;
     std::uint64_t now = 0;
-    while ((open = __atomic_load_n(&open_sections, __ATOMIC_ACQUIRE)) != 0 &&
+    while ((open = std::uint32_t(__atomic_load_n(&sections, __ATOMIC_ACQUIRE))) != 0 &&
            (now = monotonic_ns()) < deadline)
         wait(open, deadline - now);
     __atomic_store_n(&awaited, 0, __ATOMIC_RELEASE);
@@ -77,8 +88,15 @@ Result<void> wait_for_sections(int milliseconds) {
 
 UnfrozenList::UnfrozenList() {
     rfork_block();
-    while (__atomic_exchange_n(&list_taken, 1, __ATOMIC_ACQUIRE))
-        sched_yield();
+    const std::uint32_t process = this_process();
+    for (;;) {
+        std::uint32_t by = __atomic_load_n(&list_taken, __ATOMIC_ACQUIRE);
+        if (by == process)
+            sched_yield();
+        else if (__atomic_compare_exchange_n(&list_taken, &by, process, false, __ATOMIC_ACQUIRE,
+                                             __ATOMIC_RELAXED))
+            return;
+    }
 }
 
 UnfrozenList::~UnfrozenList() {

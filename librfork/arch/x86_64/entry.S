@@ -140,14 +140,12 @@ rfork_landing:
     syscall
     xor     %eax, %eax
     xchg    %eax, rfork_door(%rip)      // others may call now (api/turn.cc)
-    cmp     $2, %eax
-    jne     4f
     lea     rfork_door(%rip), %rdi
     mov     $129, %esi                  // FUTEX_WAKE_PRIVATE
-    mov     $1, %edx
+    mov     $0x7fffffff, %edx           // everybody
     mov     $202, %eax                  // futex
     syscall
-4:  xor     %eax, %eax                  // RFORK_CHILD
+    xor     %eax, %eax                  // RFORK_CHILD
     ret
     .cfi_endproc
     .size rfork_landing, . - rfork_landing
