@@ -66,6 +66,21 @@ std::vector<Figure> figures(const HeapSize& size, const Samples* samples) {
     return result;
 }
 
+std::vector<Figure> stall_figures(const StallSamples* samples) {
+    const StallSamples none;
+    const StallSamples& s = samples ? *samples : none;
+    const std::string who = "64 threads, 1 GiB heap: ";
+    double fork = median(s.fork), stall = median(s.stall);
+    return {
+        {"stall_fork_ms", "ms", who + "fork(2) until it returns in the parent, median", fork},
+        {"stall_ms", "ms", who + "the threads stand still, median", stall},
+        {"stall_p90_ms", "ms", who + "the same, 9 of 10 are shorter", quantile(s.stall, 0.9)},
+        {"stall_seen_ms", "ms", who + "the same, as one of the threads sees it, median",
+         median(s.seen)},
+        {"stall_ratio", "", who + "stall_ms / stall_fork_ms", fork > 0 ? stall / fork : 0},
+    };
+}
+
 Machine this_machine() {
     utsname name{};
     ::uname(&name);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "measure.h"
+#include "stall.h"
 
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@ struct Figure {
 
 // Every figure a run with this size yields, without values when `samples` is null.
 std::vector<Figure> figures(const HeapSize& size, const Samples* samples);
+std::vector<Figure> stall_figures(const StallSamples* samples);
 
 struct Machine {
     std::string cpu;

@@ -4,12 +4,14 @@
 // heap of known size hops between them. Everything is started here and gone at the end. Hops never
 // overlap with each other or with the floor, the time of the smallest possible exec, which is
 // measured between them: machines are busy at times, and a ratio of figures taken at different
-// times says nothing.
+// times says nothing. For the same reason the stall of a process with many threads is measured by
+// turns with a fork of it.
 #include "failure.h"
 #include "figures.h"
 #include "host.h"
 #include "measure.h"
 #include "programs.h"
+#include "stall.h"
 #include "workplace.h"
 
 #include <CLI/CLI.hpp>
@@ -31,6 +33,8 @@ constexpr HeapSize sizes[] = {
     {"_1g", "1 GiB", 1024 * mebibyte, 2, 12, 8},
 };
 
+constexpr const char* stall_group = "stall"; // of figures, on the command line
+
 using Keys = std::vector<std::string>;
 
 bool contains(const Keys& keys, const std::string& key) {
@@ -43,6 +47,8 @@ Keys known_keys() {
         for (const Figure& figure : figures(size, nullptr))
             keys.push_back(figure.key);
     }
+    for (const Figure& figure : stall_figures(nullptr))
+        keys.push_back(figure.key);
     return keys;
 }
 
@@ -51,22 +57,47 @@ std::vector<Figure> only(std::vector<Figure> all, const Keys& wanted) {
     return all;
 }
 
-// A run takes seconds to minutes, so only those are made that somebody asked for.
-std::vector<Figure> run(const Keys& wanted, const std::string& directory) {
-    Programs programs = find_programs();
-    Workplace workplace(directory);
+void append(std::vector<Figure>& result, std::vector<Figure> more) {
+    result.insert(result.end(), more.begin(), more.end());
+}
+
+void run_hops(const Keys& wanted, const Programs& programs, const Workplace& workplace,
+              std::vector<Figure>& result) {
     Host first(programs.rexecd, workplace, "first.log");
     Host second(programs.rexecd, workplace, "second.log");
-
-    std::vector<Figure> result;
     for (const HeapSize& size : sizes) {
         if (only(figures(size, nullptr), wanted).empty())
             continue;
         Samples samples = measure(size, programs, workplace, first, second);
-        for (const Figure& figure : only(figures(size, &samples), wanted))
-            result.push_back(figure);
+        append(result, only(figures(size, &samples), wanted));
+    }
+}
+
+// A run takes seconds to minutes, so only those are made that somebody asked for.
+std::vector<Figure> run(const Keys& wanted, const std::string& directory) {
+    Programs programs = find_programs();
+    Workplace workplace(directory);
+
+    std::vector<Figure> result;
+    run_hops(wanted, programs, workplace, result);
+    if (!only(stall_figures(nullptr), wanted).empty()) {
+        StallSamples samples = measure_stall(programs, workplace);
+        append(result, only(stall_figures(&samples), wanted));
     }
     return result;
+}
+
+// "stall" stands for all that is measured in one go with it; and no ratio goes without what it is a
+// ratio to.
+Keys complete(Keys wanted) {
+    if (contains(wanted, stall_group))
+        for (const Figure& figure : stall_figures(nullptr))
+            wanted.push_back(figure.key);
+    if (contains(wanted, "hop_ratio_self"))
+        wanted.push_back("floor_ms");
+    if (contains(wanted, "stall_ratio"))
+        wanted.push_back("stall_fork_ms");
+    return wanted;
 }
 
 // The default action would leave daemons and files behind; waiting calls fail instead.
@@ -91,12 +122,13 @@ int main(int argc, char** argv) {
     CLI::App app{"Measures what a hop costs on this machine, in milliseconds.", "rfork-bench"};
     app.set_version_flag("--version", "rfork-bench " RFORK_VERSION);
     const Keys keys = known_keys();
-    Keys wanted;
+    Keys names = keys, wanted;
+    names.push_back(stall_group);
     bool json = false;
     std::string directory = "/dev/shm";
     app.add_option("--only", wanted, "Only these figures")
         ->delimiter(',')
-        ->check(CLI::IsMember(keys));
+        ->check(CLI::IsMember(names));
     app.add_flag("--json", json, "One JSON object instead of a table");
     app.add_option("--directory", directory, "A tmpfs for the spool")->capture_default_str();
     try {
@@ -105,10 +137,7 @@ int main(int argc, char** argv) {
         return refuse(app, error);
     }
 
-    if (wanted.empty())
-        wanted = keys;
-    if (contains(wanted, "hop_ratio_self")) // never without what it is a ratio to
-        wanted.push_back("floor_ms");
+    wanted = wanted.empty() ? keys : complete(wanted);
     survive_signals();
     try {
         auto result = run(wanted, directory);

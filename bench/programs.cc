@@ -29,7 +29,8 @@ Programs find_programs() {
     fs::path here = fs::read_symlink("/proc/self/exe", error).parent_path();
     if (error)
         fail("cannot read /proc/self/exe: mount /proc");
-    return {find(here, "floor", {".", "../libexec/rfork"}),
+    return {find(here, "crowd", {".", "../libexec/rfork"}),
+            find(here, "floor", {".", "../libexec/rfork"}),
             find(here, "traveller", {".", "../libexec/rfork"}),
             find(here, "rexecd", {"../rexecd", "../sbin", "."})};
 }

@@ -6,6 +6,7 @@
 namespace rfork::bench {
 
 struct Programs {
+    std::string crowd;
     std::string floor;
     std::string traveller;
     std::string rexecd;
