@@ -56,6 +56,19 @@ constexpr std::uint64_t bit(int signal) {
     return std::uint64_t(1) << (signal - 1);
 }
 
+// Only what there is of it, since memory is touched for the first time here, and everybody waits.
+bool read_xstate(pid_t tid, std::vector<std::uint8_t>& xstate) {
+    std::uint8_t buffer[arch::xstate_limit];
+    iovec io{buffer, sizeof buffer};
+    if (trace(PTRACE_GETREGSET, tid, NT_X86_XSTATE, &io) < 0) {
+        io.iov_len = sizeof buffer; // a CPU without XSAVE
+        if (trace(PTRACE_GETREGSET, tid, NT_FPREGSET, &io) < 0)
+            return false;
+    }
+    xstate.assign(buffer, buffer + io.iov_len);
+    return true;
+}
+
 Error cannot_stop(pid_t tid, int error) {
     return system_error(error, "cannot stop thread " + std::to_string(tid) + " to read it",
                         "a program that is being traced (strace, gdb) cannot travel when it has "
@@ -197,6 +210,7 @@ bool Tracer::has_ended(const Task& task) const {
 // Whether there was any that is not yet traced.
 Result<bool> Tracer::seize_new(const std::vector<Task>& tasks) {
     bool any = false;
+    tracees_.reserve(tasks.size());
     for (const Task& task : tasks) {
         const bool known = std::any_of(tracees_.begin(), tracees_.end(),
                                        [&](const Tracee& t) { return t.tid == task.tid; });
@@ -302,14 +316,8 @@ Result<void> Tracer::read(Tracee& tracee) {
     if (Result<void> r = leave_zones(tracee); !r)
         return r;
 
-    std::vector<std::uint8_t>& xstate = tracee.thread.xstate;
-    xstate.resize(arch::xstate_limit);
-    iovec io{xstate.data(), xstate.size()};
-    if (trace(PTRACE_GETREGSET, tid, NT_X86_XSTATE, &io) < 0) {
-        io.iov_len = xstate.size(); // a CPU without XSAVE
-        if (trace(PTRACE_GETREGSET, tid, NT_FPREGSET, &io) < 0)
-            return died(tid);
-    }
+    if (!read_xstate(tid, tracee.thread.xstate))
+        return died(tid);
     record.tid = tid;
     record.signal_mask = tracee.mask;
     arch::syscall(SYS_get_robust_list, tid, &record.robust_list, &record.robust_list_size);
@@ -477,6 +485,7 @@ void Tracer::release() {
 
 std::vector<Thread> Tracer::take_threads() {
     std::vector<Thread> threads;
+    threads.reserve(tracees_.size());
     for (Tracee& tracee : tracees_)
         threads.push_back(std::move(tracee.thread));
     return threads;
