@@ -171,7 +171,7 @@ Result<void> map_shared_memory(std::span<const Range> own, capture::Snapshot& sn
         return {};
     if (Result<void> r = map_memory(own, snapshot); !r)
         return r;
-    return capture::make_private(snapshot.mappings, read_only_memory());
+    return capture::make_private(snapshot.mappings, read_only_memory(), excluded_memory());
 }
 
 Error in_directory(const FreezeOrder& order, const Error& error) {

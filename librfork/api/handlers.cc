@@ -50,7 +50,9 @@ struct Registered {
 
 extern "C" int rfork_call_with_handlers(const char* argument, Operation operation) {
     const Registered registered;
+    const int before = errno;
     registered.prepare();
+    errno = before;
     const int outcome = rfork_enter(argument, operation);
     const int error = errno;
     registered.finish(outcome);

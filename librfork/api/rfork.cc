@@ -5,6 +5,7 @@
 #include "api/clock.h"
 #include "api/freeze.h"
 #include "api/last_error.h"
+#include "api/sections.h"
 #include "api/settings.h"
 #include "api/timing.h"
 #include "api/turn.h"
@@ -215,6 +216,8 @@ extern "C" int rfork_session_run(Session* session, const char* argument, Operati
         return fail({EBUSY, "a signal handler called rfork() while it was running: leave it to the "
                             "program's main flow"});
     ActiveSession active(session);
+    if (Result<void> r = check_own_sections(); !r)
+        return fail(r.error());
     CallInProgress in_progress(*session);
     OwnTurn turn;
     const Result<int> outcome = operation == Operation::fork ? remote_fork(*session, argument)

@@ -65,11 +65,15 @@ bool any_section_open() {
     return std::uint32_t(__atomic_load_n(&sections, __ATOMIC_ACQUIRE)) != 0;
 }
 
-Result<void> wait_for_sections(int milliseconds) {
-    count(0, depth != 0);
+Result<void> check_own_sections() {
     if (depth)
         return Error{EDEADLK, "this thread has called rfork_block(), and rfork_unblock() not yet: "
                               "leave that code first"};
+    return {};
+}
+
+Result<void> wait_for_sections(int milliseconds) {
+    count(0, false);
     const std::uint64_t deadline = monotonic_ns() + std::uint64_t(milliseconds) * 1'000'000;
     __atomic_store_n(&awaited, 1, __ATOMIC_RELEASE);
     std::uint32_t open;

@@ -10,8 +10,10 @@ namespace rfork::api {
 // Whether any thread is in such code. Reliable only while the threads stand still.
 bool any_section_open();
 
-// Returns when no thread is, or after `milliseconds` with an error; at once with one if the calling
-// thread itself is.
+// An error if the calling thread itself is.
+Result<void> check_own_sections();
+
+// Returns when no thread is, or after `milliseconds` with an error.
 Result<void> wait_for_sections(int milliseconds);
 
 // The library's own lists: they change in one thread at a time, and the process is not frozen then.

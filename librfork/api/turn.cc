@@ -7,7 +7,8 @@
 
 namespace rfork::api {
 // A futex, 0 while the door is open; else the process in which it was taken, and whether somebody
-// waits there. (Pids have 22 bits.) In an image it is taken by nobody, until rfork_landing opens it.
+// waits there. (Pids have 22 bits.) In an image it is taken by nobody, until rfork_landing opens
+// it.
 extern "C" std::uint32_t rfork_door;
 std::uint32_t rfork_door = 0;
 

@@ -3,17 +3,28 @@
 
 #include "arch/arch.h"
 
+#include <linux/capability.h>
 #include <linux/futex.h>
 #include <linux/prctl.h>
 #include <sys/syscall.h>
 
 namespace rfork::capture {
 
+void ask_rights(Rights& rights) {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    arch::syscall(SYS_getresuid, &rights.user[0], &rights.user[1], &rights.user[2]);
+    arch::syscall(SYS_getresgid, &rights.group[0], &rights.group[1], &rights.group[2]);
+    arch::syscall(SYS_capget, &header, &rights.capabilities);
+    rights.no_new_privileges =
+        std::uint64_t(arch::syscall(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
+}
+
 void ask_kernel_of_thread(Inquiry& inquiry) {
     arch::syscall(SYS_prctl, PR_GET_TID_ADDRESS, &inquiry.tid_address, 0, 0, 0);
     arch::syscall(SYS_sigaltstack, nullptr, &inquiry.altstack);
     inquiry.timer_slack = std::uint64_t(arch::syscall(SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0, 0));
     arch::syscall(SYS_prctl, PR_GET_NAME, inquiry.name, 0, 0, 0);
+    ask_rights(inquiry.rights);
     arch::syscall(SYS_rt_sigpending, &inquiry.pending, sizeof inquiry.pending);
     arch::syscall(SYS_sched_getattr, 0, &inquiry.scheduling, sizeof inquiry.scheduling, 0);
 }

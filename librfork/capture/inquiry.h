@@ -12,12 +12,21 @@
 
 namespace rfork::capture {
 
+// What libc keeps equal in all threads, but each of them has for itself.
+struct Rights {
+    std::uint32_t user[3], group[3]; // real, effective, saved
+    std::uint32_t capabilities[6];
+    std::uint64_t no_new_privileges;
+    friend bool operator==(const Rights&, const Rights&) = default;
+};
+
 struct Inquiry {
     std::uint32_t answered; // a futex
     std::uint32_t never;    // one that nobody rings
     std::uint64_t tid_address;
     std::uint64_t timer_slack;
     std::uint64_t pending; // for the thread or the process
+    Rights rights;
     kinds::Scheduling scheduling;
     struct {
         std::uint64_t sp;
@@ -31,6 +40,8 @@ struct Inquiry {
 inline constexpr std::size_t inquiry_stack_size = 1024;
 
 void take_answers(const Inquiry& inquiry, kinds::ThreadRecord& record);
+
+void ask_rights(Rights& rights);
 
 // The questions themselves, for a thread that asks them for its own.
 void ask_kernel_of_thread(Inquiry&);

@@ -73,12 +73,16 @@ Result<bool> has_shared_anonymous_memory(std::span<const Range> own) {
 }
 
 Result<void> make_private(const std::vector<image::Mapping>& mappings,
-                          std::span<const Range> read_only) {
+                          std::span<const Range> read_only, std::span<const Range> anyway) {
+    std::vector<Range> whole; // the pages that are to be private in any case
+    for (const Range& r : anyway)
+        whole.push_back({r.start / page * page, (r.end + page - 1) / page * page});
     std::vector<Range> steady; // the pages that are read-only as a whole
     for (const Range& r : read_only) {
         const Range inner{(r.start + page - 1) / page * page, r.end / page * page};
         if (inner.start < inner.end)
-            steady.push_back(inner);
+            for (const Range& rest : without(inner, whole))
+                steady.push_back(rest);
     }
     for (const image::Mapping& m : mappings) {
         if (m.kind != image::MappingKind::shared_anonymous)

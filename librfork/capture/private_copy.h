@@ -14,8 +14,8 @@ namespace rfork::capture {
 
 // Outside of `own`.
 Result<bool> has_shared_anonymous_memory(std::span<const Range> own);
-// But for what will not be written to, says the program.
+// But for what will not be written to, says the program, unless it is among `anyway`.
 Result<void> make_private(const std::vector<image::Mapping>& mappings,
-                          std::span<const Range> read_only);
+                          std::span<const Range> read_only, std::span<const Range> anyway);
 
 } // namespace rfork::capture

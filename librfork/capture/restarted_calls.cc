@@ -11,8 +11,13 @@ namespace {
 struct Call {
     pid_t tid;
     std::uint32_t number;
-    std::uint64_t rip, rsp;
+    std::uint64_t rip, rsp, rdi, rsi, rdx; // libc's syscall(3) makes all calls at one place
 };
+
+bool is_same(const Call& call, pid_t tid, const arch::Registers& r) {
+    return call.tid == tid && call.rip == r.rip && call.rsp == r.rsp && call.rdi == r.rdi &&
+           call.rsi == r.rsi && call.rdx == r.rdx;
+}
 
 // One place for all threads whose ids are equal in the last bits: one of them may be forgotten.
 constexpr unsigned places = 1024;
@@ -49,14 +54,17 @@ bool find_in_code(std::uint64_t instruction, std::uint64_t& number) {
 
 void remember_call(pid_t tid, const arch::Registers& registers) {
     if (registers.orig_rax != SYS_restart_syscall)
-        place_of(tid) = {tid, std::uint32_t(registers.orig_rax), registers.rip, registers.rsp};
+        place_of(tid) = {tid,           std::uint32_t(registers.orig_rax),
+                         registers.rip, registers.rsp,
+                         registers.rdi, registers.rsi,
+                         registers.rdx};
 }
 
 bool recall_call(pid_t tid, arch::Registers& registers) {
     if (registers.orig_rax != SYS_restart_syscall)
         return true;
     const Call& call = place_of(tid);
-    if (call.tid == tid && call.rip == registers.rip && call.rsp == registers.rsp) {
+    if (is_same(call, tid, registers)) {
         registers.orig_rax = call.number;
         return true;
     }

@@ -16,6 +16,7 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/kcmp.h>
 #include <linux/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -142,6 +143,8 @@ Result<void> Tracer::stop_all() {
         const Result<std::vector<Task>> tasks = list();
         if (!tasks)
             return tasks.error();
+        if (Result<void> r = check_filters(*tasks); !r)
+            return r;
         const Result<bool> any = seize_new(*tasks);
         if (!any)
             return any.error();
@@ -155,17 +158,50 @@ Result<void> Tracer::stop_all() {
     }
 }
 
+std::string Tracer::status_of(const std::string& name) const {
+    UniqueFd file(open((directory_ + "/task/" + name + "/status").c_str(), O_RDONLY | O_CLOEXEC));
+    std::string text; // a user in many groups has a long one
+    char buffer[4096];
+    ssize_t got;
+    while (file && (got = ::read(file.get(), buffer, sizeof buffer)) > 0)
+        text.append(buffer, std::size_t(got));
+    return text;
+}
+
 // The names in /proc are of the pid namespace that it was mounted in, which need not be ours.
 pid_t Tracer::tid_of(const std::string& name) const {
-    UniqueFd file(open((directory_ + "/task/" + name + "/status").c_str(), O_RDONLY | O_CLOEXEC));
-    char text[4096];
-    const ssize_t got = file ? ::read(file.get(), text, sizeof text - 1) : -1;
-    if (got <= 0)
-        return 0;
-    text[got] = '\0';
-    const std::string numbers = field(text, "NSpid");
+    const std::string numbers = field(status_of(name), "NSpid");
     const std::size_t last = numbers.find_last_of(" \t");
     return pid_t(std::atoi(numbers.c_str() + (last == std::string::npos ? 0 : last + 1)));
+}
+
+// A thread with filters of its own might be killed for what it is made to ask the kernel. What the
+// calling thread has as well lets it pass. Looked at while the threads still run.
+Result<void> Tracer::check_filters(const std::vector<Task>& tasks) const {
+    auto filters = [this](const std::string& name) {
+        const std::string status = status_of(name);
+        return field(status, "Seccomp") + "/" + field(status, "Seccomp_filters");
+    };
+    std::string callers;
+    for (const Task& task : tasks)
+        if (task.tid == caller_)
+            callers = filters(task.name);
+    for (const Task& task : tasks) {
+        if (is_known(task.tid) || task.tid == caller_)
+            continue;
+        const std::string own = filters(task.name);
+        if (own != callers && own != "/")
+            return Error{ENOTSUP,
+                         "thread " + std::to_string(task.tid) +
+                             " has other seccomp filters than the calling thread, which an "
+                             "image cannot carry: call rfork() before it installs them"};
+    }
+    return {};
+}
+
+bool Tracer::is_known(pid_t tid) const {
+    return std::any_of(tracees_.begin(), tracees_.end(),
+                       [tid](const Tracee& t) { return t.tid == tid; });
 }
 
 Result<std::vector<Tracer::Task>> Tracer::list() const {
@@ -212,9 +248,7 @@ Result<bool> Tracer::seize_new(const std::vector<Task>& tasks) {
     bool any = false;
     tracees_.reserve(tasks.size());
     for (const Task& task : tasks) {
-        const bool known = std::any_of(tracees_.begin(), tracees_.end(),
-                                       [&](const Tracee& t) { return t.tid == task.tid; });
-        if (task.tid == caller_ || known)
+        if (task.tid == caller_ || is_known(task.tid))
             continue;
         const long r = trace(PTRACE_SEIZE, task.tid, 0, 0);
         if (r == -ESRCH || (r == -EPERM && has_ended(task)))
@@ -308,6 +342,19 @@ Result<void> Tracer::run_on(Tracee& tracee) {
     return tracee.stopped ? read_position(tracee) : died(tracee.tid);
 }
 
+// Threads made by pthread_create(3) share both. Where kcmp(2) is forbidden, they are taken to.
+Result<void> Tracer::check_sharing(const Tracee& tracee) const {
+    for (const int what : {KCMP_FS, KCMP_FILES}) {
+        if (arch::syscall(SYS_kcmp, caller_, tracee.tid, what, 0, 0) <= 0)
+            continue;
+        return Error{ENOTSUP, "thread " + std::to_string(tracee.tid) + " has " +
+                                  (what == KCMP_FS ? "a working directory" : "descriptors") +
+                                  " of its own (unshare(2)), which an image cannot carry yet: call "
+                                  "rfork() before that"};
+    }
+    return {};
+}
+
 Result<void> Tracer::read(Tracee& tracee) {
     const pid_t tid = tracee.tid;
     kinds::ThreadRecord& record = tracee.thread.record;
@@ -327,6 +374,8 @@ Result<void> Tracer::read(Tracee& tracee) {
         record.rseq_size = rseq.size;
         record.rseq_signature = rseq.signature;
     }
+    if (Result<void> r = check_sharing(tracee); !r)
+        return r;
     return remember(tracee);
 }
 
@@ -420,6 +469,8 @@ Result<void> Tracer::read_pending(std::uint64_t callers, std::vector<PendingSign
 
 // All at once, so that they can answer at the same time.
 Result<void> Tracer::inquire() {
+    Rights own_rights{}; // of this process, which are those of the thread that has made it
+    ask_rights(own_rights);
     std::vector<Inquiry> inquiries(tracees_.size());
     std::vector<std::uint8_t> stacks(tracees_.size() * inquiry_stack_size);
     for (std::size_t i = 0; i < tracees_.size(); ++i) {
@@ -454,6 +505,11 @@ Result<void> Tracer::inquire() {
             return died(tracees_[i].tid);
         take_answers(inquiries[i], tracees_[i].thread.record);
         tracees_[i].pending = inquiries[i].pending;
+        if (inquiries[i].rights != own_rights)
+            return Error{ENOTSUP, "thread " + std::to_string(tracees_[i].tid) +
+                                      " has other rights than the calling thread (user, group, "
+                                      "capabilities, no_new_privs), which an image cannot "
+                                      "carry yet: call rfork() before it changes them"};
     }
     return {};
 }

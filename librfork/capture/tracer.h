@@ -69,11 +69,15 @@ class Tracer {
 
     Result<void> stop_all();
     Result<std::vector<Task>> list() const;
+    std::string status_of(const std::string& name) const;
     pid_t tid_of(const std::string& name) const;
+    bool is_known(pid_t tid) const;
+    Result<void> check_filters(const std::vector<Task>& tasks) const;
     bool has_ended(const Task& task) const;
     Result<bool> seize_new(const std::vector<Task>& tasks);
     Result<void> wait_until_stopped(Tracee& tracee);
     Result<void> read(Tracee& tracee);
+    Result<void> check_sharing(const Tracee& tracee) const;
     Result<void> read_position(Tracee& tracee);
     Result<void> leave_zones(Tracee& tracee);
     Result<void> step(Tracee& tracee);

@@ -49,9 +49,10 @@ static void handlers(void) {
     CHECK(rfork_checkpoint("/nowhere/at/all") == -1);
     CHECK(errno == ENOENT);
     CHECK(strcmp(order, "bapq") == 0);
-
+    errno = EDOM;
     memset(order, 0, sizeof order);
     const int outcome = freeze();
+    CHECK(errno == EDOM);
     CHECK(strcmp(order, outcome == PARENT ? "bapq" : "bacd") == 0);
 }
 
@@ -177,6 +178,9 @@ static void marks(void) {
     CHECK(rfork_exclude(closed + OFFSET, LENGTH) == 0);
     CHECK(mprotect(closed, SIZE, PROT_READ) == 0);
     CHECK(rfork_readonly(steady + 100, SIZE - 5000) == 0);
+    unsigned char *const both = map(MAP_SHARED, 2);
+    CHECK(rfork_readonly(both, SIZE) == 0);
+    CHECK(rfork_exclude(both + OFFSET, LENGTH) == 0);
     CHECK(rfork_exclude(of_the_program + 10, 4096) == 0);
     CHECK(rfork_exclude(NULL, 1) == -1 && errno == EINVAL && *rfork_strerror_last());
     CHECK(rfork_exclude(private, SIZE_MAX) == -1 && errno == EINVAL);
@@ -187,6 +191,7 @@ static void marks(void) {
     CHECK(copy ? has_hole(private, whole) : intact(private, SIZE, 1));
     CHECK(copy ? has_hole(shared, whole_shared) : intact(shared, SIZE, 2));
     CHECK(copy ? has_hole(closed, whole) : intact(closed, SIZE, 1));
+    CHECK(copy ? has_hole(both, whole_shared) : intact(both, SIZE, 2));
     CHECK(intact(steady, SIZE, 4));
     static unsigned char whole_back[SIZE], whole_program[sizeof of_the_program];
     fill(whole_back, SIZE, 3);

@@ -179,6 +179,13 @@ bool is_only_one(const Stub& stub) {
     return count == 1;
 }
 
+constexpr unsigned patience_s = 2;
+
+void pause_briefly() {
+    const struct { std::int64_t s, ns; } time = {0, 200'000};
+    arch::syscall(__NR_nanosleep, &time, nullptr);
+}
+
 // Makes the thread; it goes on in stub_thread().
 void start(Stub& stub, const ThreadRecord& thread) {
     const unsigned index = stub.threads++;
@@ -197,7 +204,13 @@ void start(Stub& stub, const ThreadRecord& thread) {
         args.set_tid = reinterpret_cast<std::uint64_t>(&thread.tid);
         args.set_tid_size = 1;
     }
-    const long tid = stub_clone(&args, sizeof args, &stub, &thread, index);
+    // The number of a thread that has just ended, such as one of the caller's before an exec, is
+    // free a moment later than it looks.
+    const Deadline soon(patience_s);
+    long tid;
+    while ((tid = stub_clone(&args, sizeof args, &stub, &thread, index)) == -EEXIST &&
+           !soon.passed())
+        pause_briefly();
     if (tid == -EEXIST)
         fail(stub, EEXIST,
              "cannot give a thread of the program its id again: somebody has taken "
