@@ -381,7 +381,12 @@ Result<std::optional<Copied>> try_to_make_copy(const Session& session, const Fre
     Copied copied{pid_t(copy), 0, monotonic_ns() - before};
     if (*others) {
         mailbox->doorbell.wait(Bell::collected, copied.copy);
-        standstill.end();
+        if (Result<void> r = standstill.end(); !r) { // the copy may be torn
+            arch::syscall(SYS_kill, copied.copy, SIGKILL);
+            wait_for_copy(copied.copy);
+            remove_temporary(order);
+            return r.error();
+        }
         copied.stall_ns = standstill.duration();
     } else {
         copied.stall_ns = monotonic_ns() - start;

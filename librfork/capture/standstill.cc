@@ -21,7 +21,7 @@ namespace {
 constexpr std::uint32_t one_more_met = 1u << 28; // above all tids
 
 // What the helper is asked for, in this order.
-enum : std::uint32_t { to_stop = 1, to_read_pending, to_end };
+enum : std::uint32_t { to_stop = 1, to_read_pending, to_rescue, to_end };
 
 std::uint64_t now_ns() {
     timespec t{};
@@ -78,17 +78,22 @@ class KeptTrapAction {
 
 } // namespace
 
-Result<void> Standstill::begin() {
-    caller_ = pid_t(arch::syscall(SYS_gettid));
+long Standstill::start_helper() {
+    process_ = pid_t(arch::syscall(SYS_getpid));
     requested_ = 0;
-    const KeptTrapAction kept;
     const long started =
         rfork_clone_helper(CLONE_VM | CLONE_FILES | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
                            stack_top_, &helper_, &helper_, &Standstill::work, this);
-    if (started < 0)
+    if (started > 0)
+        helper_id_ = pid_t(started);
+    return started;
+}
+
+Result<void> Standstill::begin() {
+    const KeptTrapAction kept;
+    if (const long started = start_helper(); started < 0)
         return system_error(int(-started), "cannot start a process that stops the other threads",
                             "raise the limit on processes (ulimit -u)");
-    helper_id_ = pid_t(started);
     return ask(to_stop);
 }
 
@@ -98,32 +103,59 @@ Result<void> Standstill::read_pending(std::uint64_t callers, std::vector<Pending
     return ask(to_read_pending);
 }
 
-Result<void> Standstill::ask(std::uint32_t what) {
+// False if the helper has died, now or before.
+bool Standstill::request(std::uint32_t what) {
     const WantsToBeTraced wants{std::uint32_t(helper_id_)};
-    const std::uint32_t before = helper_;
+    const std::uint32_t before = __atomic_load_n(&helper_, __ATOMIC_ACQUIRE);
+    if (before == 0)
+        return false;
     set(requested_, what);
     wait_while(helper_, before);
-    if (helper_ == 0) {
-        await_helper();
-        return Error{EIO, "the process that was to stop the other threads was killed: try again"};
-    }
+    return what == to_end || __atomic_load_n(&helper_, __ATOMIC_ACQUIRE) != 0;
+}
+
+Result<void> Standstill::ask(std::uint32_t what) {
+    if (!request(what))
+        return helper_died();
     return outcome_;
 }
 
-void Standstill::end() {
+Result<void> Standstill::end() {
     if (!helper_id_)
-        return;
-    const std::uint32_t before = helper_;
-    set(requested_, to_end);
-    wait_while(helper_, before);
+        return {};
+    if (!request(to_end))
+        return helper_died();
     await_helper();
+    return {};
 }
 
 // The helper's clone had no exit signal, so only __WALL finds it.
-void Standstill::await_helper() {
-    while (arch::syscall(SYS_wait4, helper_id_, nullptr, __WALL, nullptr) == -EINTR) {
+int Standstill::await_helper() {
+    int status = 0;
+    while (arch::syscall(SYS_wait4, helper_id_, &status, __WALL, nullptr) == -EINTR) {
     }
     helper_id_ = 0;
+    return status;
+}
+
+// With it, the kernel has let all threads go, wherever they were. Some may still be in our code, on
+// stacks of ours: another helper, and another, brings them back to theirs.
+Error Standstill::helper_died() {
+    const int status = await_helper();
+    while (tracer_.has_strayed()) {
+        constexpr timespec a_moment{0, 1'000'000};
+        if (start_helper() < 0) {
+            arch::syscall(SYS_nanosleep, &a_moment, nullptr);
+            continue;
+        }
+        if (request(to_rescue))
+            request(to_end);
+        await_helper();
+    }
+    if (WIFEXITED(status))
+        return {ENOMEM, "not enough working memory to stop the threads of the process: raise the "
+                        "limit on virtual memory (ulimit -v)"};
+    return {EIO, "the process that was to stop the other threads was killed: try again"};
 }
 
 void Standstill::work(Standstill* here) {
@@ -134,24 +166,27 @@ void Standstill::work(Standstill* here) {
 
 void Standstill::help() {
     arch::syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (arch::syscall(SYS_getppid) != process_)
+        return; // it came too late
     // Leaves the descriptors that we share with the program to it. A kernel that cannot
     // (before 5.9) makes a copy of the table.
     if (arch::syscall(SYS_close_range, 0, ~0u, CLOSE_RANGE_UNSHARE) < 0)
         arch::syscall(SYS_unshare, CLONE_FILES);
     const KernelAction by_default{};
     arch::syscall(SYS_rt_sigaction, SIGCHLD, &by_default, nullptr, sizeof by_default.mask);
-    Tracer tracer(directory_, caller_, zones_);
     for (std::uint32_t met = 0, next; (next = next_request(met)) != to_end; met = next) {
         if (next == to_stop) {
             began_ = now_ns();
-            outcome_ = tracer.stop();
+            outcome_ = tracer_.stop();
+        } else if (next == to_rescue) {
+            tracer_.rescue();
         } else {
-            outcome_ = tracer.read_pending(callers_pending_, *pending_);
-            threads = tracer.take_threads();
+            outcome_ = tracer_.read_pending(callers_pending_, *pending_);
+            threads = tracer_.take_threads();
         }
         set(helper_, helper_ + one_more_met);
     }
-    tracer.release();
+    tracer_.release();
     duration_ = now_ns() - began_;
 }
 

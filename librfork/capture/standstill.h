@@ -10,6 +10,7 @@
 #include "capture/tracer.h"
 
 #include <cstdint>
+#include <sys/syscall.h>
 
 namespace rfork::capture {
 
@@ -17,8 +18,9 @@ class Standstill {
   public:
     // `stack_top`: of a stack for the helper. `directory`: the process's in /proc.
     Standstill(std::uint64_t stack_top, std::string directory, std::vector<NoStandingZone> zones)
-        : stack_top_(stack_top), directory_(std::move(directory)), zones_(std::move(zones)) {}
-    ~Standstill() { end(); }
+        : stack_top_(stack_top), caller_(pid_t(arch::syscall(SYS_gettid))),
+          tracer_(std::move(directory), caller_, std::move(zones)) {}
+    ~Standstill() { (void)bool(end()); }
     Standstill(const Standstill&) = delete;
     Standstill& operator=(const Standstill&) = delete;
 
@@ -26,8 +28,8 @@ class Standstill {
     Result<void> begin();
     // After begin(); see Tracer::read_pending().
     Result<void> read_pending(std::uint64_t callers, std::vector<PendingSignal>& to);
-    // Everybody goes on. Nothing if there is no standstill.
-    void end();
+    // Everybody goes on. Nothing if there is no standstill. An error if it had ended before.
+    Result<void> end();
 
     explicit operator bool() const { return helper_id_ != 0; }
 
@@ -39,14 +41,17 @@ class Standstill {
   private:
     static void work(Standstill* here);
     void help();
+    long start_helper();
+    bool request(std::uint32_t what);
     Result<void> ask(std::uint32_t what);
     std::uint32_t next_request(std::uint32_t met);
-    void await_helper();
+    int await_helper();
+    Error helper_died();
 
     std::uint64_t stack_top_;
-    std::string directory_;
-    std::vector<NoStandingZone> zones_;
-    pid_t caller_ = 0;
+    pid_t caller_;
+    pid_t process_ = 0; // the caller's
+    Tracer tracer_;
     pid_t helper_id_ = 0;
     Result<void> outcome_;
     std::uint64_t began_ = 0, duration_ = 0;

@@ -290,24 +290,21 @@ const NoStandingZone* Tracer::zone_at(std::uint64_t address) const {
 }
 
 Result<void> Tracer::read_position(Tracee& tracee) {
-    if (trace(PTRACE_GETSIGMASK, tracee.tid, sizeof tracee.mask, &tracee.mask) < 0 ||
+    std::uint64_t mask = 0;
+    if (trace(PTRACE_GETSIGMASK, tracee.tid, sizeof mask, &mask) < 0 ||
         get_registers(tracee.tid, tracee.registers) < 0)
         return died(tracee.tid);
+    if (!tracee.stepped)
+        tracee.mask = mask;
     return {};
 }
 
 Result<void> Tracer::leave_zones(Tracee& tracee) {
     constexpr unsigned enough = 100'000;
-    const std::uint64_t mask = tracee.mask;
-    bool stepped = false;
     for (unsigned tries = 0; tries < enough; ++tries) {
         const NoStandingZone* zone = zone_at(tracee.registers.rip);
-        if (!zone) {
-            if (stepped)
-                tracee.mask = mask; // inquire() puts it back in force
+        if (!zone)
             return {};
-        }
-        stepped = zone->by_steps;
         if (Result<void> r = zone->by_steps ? step(tracee) : run_on(tracee); !r)
             return r;
     }
@@ -319,6 +316,7 @@ Result<void> Tracer::leave_zones(Tracee& tracee) {
 // tells of the step: blocked, it would be unblocked and its action forgotten.
 Result<void> Tracer::step(Tracee& tracee) {
     int signal = 0;
+    tracee.stepped = touched_ = true; // inquire() puts the mask back in force
     do {
         int status = 0;
         if (set_mask(tracee.tid, all_signals & ~bit(SIGTRAP)) < 0 ||
@@ -333,6 +331,9 @@ Result<void> Tracer::step(Tracee& tracee) {
 }
 
 Result<void> Tracer::run_on(Tracee& tracee) {
+    if (tracee.stepped && set_mask(tracee.tid, tracee.mask) < 0)
+        return died(tracee.tid);
+    tracee.stepped = false;
     if (trace(PTRACE_CONT, tracee.tid, 0, 0) < 0)
         return died(tracee.tid);
     trace(PTRACE_INTERRUPT, tracee.tid, 0, 0);
@@ -473,6 +474,9 @@ Result<void> Tracer::inquire() {
     ask_rights(own_rights);
     std::vector<Inquiry> inquiries(tracees_.size());
     std::vector<std::uint8_t> stacks(tracees_.size() * inquiry_stack_size);
+    stacks_ = reinterpret_cast<std::uint64_t>(stacks.data());
+    stacks_end_ = stacks_ + stacks.size();
+    touched_ = true;
     for (std::size_t i = 0; i < tracees_.size(); ++i) {
         Tracee& tracee = tracees_[i];
         const auto top =
@@ -511,12 +515,13 @@ Result<void> Tracer::inquire() {
                                       "capabilities, no_new_privs), which an image cannot "
                                       "carry yet: call rfork() before it changes them"};
     }
+    touched_ = false;
     return {};
 }
 
 // From an inquiry to where the thread had been stopped. A SIGSTOP that comes first is handed on.
 bool Tracer::bring_back(Tracee& tracee) {
-    tracee.inquiring = false;
+    tracee.inquiring = tracee.stepped = false;
     int status = 0;
     while (arch::syscall(SYS_wait4, tracee.tid, &status, __WALL, nullptr) == tracee.tid &&
            WIFSTOPPED(status)) {
@@ -533,10 +538,47 @@ void Tracer::release() {
         if (tracee.inquiring) {
             trace(PTRACE_INTERRUPT, tracee.tid, 0, 0);
             bring_back(tracee);
+        } else if (tracee.stepped) {
+            set_mask(tracee.tid, tracee.mask);
         }
         trace(PTRACE_DETACH, tracee.tid, 0, 0);
     }
+    touched_ = false;
     tracees_.clear();
+}
+
+// What the dead tracer did last is not known, so the thread itself says where it is.
+bool Tracer::rescue(const Tracee& tracee) {
+    const long r = trace(PTRACE_SEIZE, tracee.tid, 0, 0);
+    if (r < 0)
+        return r == -ESRCH;
+    trace(PTRACE_INTERRUPT, tracee.tid, 0, 0);
+    Tracee now;
+    now.tid = tracee.tid;
+    deadline_ = now_ns() + patience_ns;
+    if (!wait_until_stopped(now))
+        return false;
+    if (now.stopped && read_position(now)) {
+        const std::uint64_t sp = now.registers.rsp;
+        if (sp >= stacks_ && sp < stacks_end_)
+            set_registers(tracee.tid, tracee.registers);
+        if ((now.mask | bit(SIGTRAP) | bit(SIGKILL) | bit(SIGSTOP)) == all_signals)
+            set_mask(tracee.tid, tracee.mask);
+    }
+    trace(PTRACE_DETACH, tracee.tid, 0, 0);
+    return true;
+}
+
+void Tracer::rescue() {
+    bool all = true;
+    for (Tracee& tracee : tracees_) {
+        tracee.rescued = tracee.rescued || rescue(tracee);
+        all = tracee.rescued && all;
+    }
+    if (!all)
+        return;
+    tracees_.clear();
+    touched_ = false;
 }
 
 std::vector<Thread> Tracer::take_threads() {

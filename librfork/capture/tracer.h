@@ -48,6 +48,11 @@ class Tracer {
     // Lets them go on where they were.
     void release();
 
+    // After the death of the process that called stop(), in another one that shares its memory:
+    // threads that it has left in an inquiry, or with signals blocked, are brought back.
+    void rescue();
+    bool has_strayed() const { return touched_; }
+
     // Without the caller; after read_pending().
     std::vector<Thread> take_threads();
 
@@ -56,6 +61,8 @@ class Tracer {
         pid_t tid = 0;
         bool stopped = false;
         bool inquiring = false; // so its registers are not its own
+        bool stepped = false;   // so its mask is not
+        bool rescued = false;
         std::uint64_t mask = 0;
         arch::Registers registers{}; // with which it goes on here
         Thread thread;               // as a copy goes on
@@ -84,6 +91,7 @@ class Tracer {
     Result<void> run_on(Tracee& tracee);
     Result<void> inquire();
     bool bring_back(Tracee& tracee);
+    bool rescue(const Tracee& tracee);
     Result<void> remember(Tracee& tracee);
     const NoStandingZone* zone_at(std::uint64_t address) const;
 
@@ -92,6 +100,8 @@ class Tracer {
     std::vector<NoStandingZone> zones_;
     std::vector<Tracee> tracees_;
     std::uint64_t deadline_ = 0;
+    std::uint64_t stacks_ = 0, stacks_end_ = 0; // of the inquiries
+    bool touched_ = false; // some thread's registers or mask are not its own, or may not be
 };
 
 } // namespace rfork::capture
