@@ -384,8 +384,11 @@ Result<void> Tracer::read(Tracee& tracee) {
 Result<void> Tracer::remember(Tracee& tracee) {
     arch::Registers& here = tracee.registers;
     arch::Registers& copy = tracee.thread.record.registers;
-    copy = here;
     const arch::Interrupted call = arch::interruption(here);
+    // Here, too: the inquiry leaves the sequence without the kernel taking it for aborted.
+    if (call == arch::Interrupted::no)
+        here.rip = after_abort(tracee.thread.record.rseq, here.rip);
+    copy = here;
     if (call == arch::Interrupted::said_eintr)
         arch::let_kernel_restart(here);
     if (call != arch::Interrupted::by_stop)
@@ -421,7 +424,6 @@ void settle(kinds::ThreadRecord& record, std::uint64_t signals) {
     const arch::Interrupted call = arch::interruption(r);
     bool restarts = false;
     if (call == arch::Interrupted::no) {
-        r.rip = after_abort(record.rseq, r.rip);
         r.orig_rax = ~std::uint64_t(0);
     } else if (!will_be_handled(signals, restarts) || call == arch::Interrupted::restart ||
                (restarts && call == arch::Interrupted::by_action)) {

@@ -186,7 +186,12 @@ int journey(const char *diary, int count, char **hosts, int how_many) {
         const char *host = hosts[(i - 1) % how_many];
         before_freeze(i);
         errno = 4000 + i;
-        const int outcome = rfork(host);
+        int outcome;
+        // Who was left behind shares the port; a connection of his may be waiting for a moment.
+        for (int tries = 0; (outcome = rfork(host)) < 0 && tries < 100 &&
+                            strstr(rfork_strerror_last(), "wait to be accepted");
+             tries++)
+            errno = 4000 + i;
         const int error = errno;
         if (outcome < 0) {
             printf("stranded on the way to %s: %s\n", host, rfork_strerror_last());
