@@ -344,19 +344,32 @@ Result<void> read_pending(capture::Standstill& standstill, capture::OwnFacts& fa
     return r;
 }
 
+// In a copy, working memory that runs out is an error like others. Here it would be the end of the
+// program, so it is looked after before anything begins.
+Result<void> check_room(const Session& session, std::size_t threads) {
+    constexpr std::uint64_t for_each = 3 * arch::xstate_limit / 2, for_all = 256 * 1024;
+    if (session.size - session.arena_used > threads * for_each + for_all)
+        return {};
+    return Error{ENOMEM, "not enough working memory to look at " + std::to_string(threads) +
+                             " threads: raise the limit on virtual memory (ulimit -v)"};
+}
+
 // Nothing, if a thread has called rfork_block() meanwhile.
 Result<std::optional<Copied>> try_to_make_copy(const Session& session, const FreezeOrder& order,
                                                const SharedMailbox& mailbox,
                                                const std::string& directory) {
     const BlockedSignals blocked;
-    const Result<bool> others = capture::has_other_threads(directory);
-    if (!others)
-        return others.error();
+    const Result<std::size_t> threads = capture::count_threads(directory);
+    if (!threads)
+        return threads.error();
+    if (Result<void> r = check_room(session, *threads); !r)
+        return r.error();
+    const bool others = *threads > 1;
 
     const std::uint64_t start = monotonic_ns();
     capture::Standstill standstill(session.start() + session_stack_bottom,
                                    capture::process_directory(directory), no_standing_zones());
-    if (*others)
+    if (others)
         if (Result<void> r = standstill.begin(); !r)
             return r.error();
     if (any_section_open())
@@ -379,7 +392,7 @@ Result<std::optional<Copied>> try_to_make_copy(const Session& session, const Fre
                             copy == -EAGAIN ? "raise the limit on processes (ulimit -u)"
                                             : "free memory, or allow more of it to be promised");
     Copied copied{pid_t(copy), 0, monotonic_ns() - before};
-    if (*others) {
+    if (others) {
         mailbox->doorbell.wait(Bell::collected, copied.copy);
         if (Result<void> r = standstill.end(); !r) { // the copy may be torn
             arch::syscall(SYS_kill, copied.copy, SIGKILL);

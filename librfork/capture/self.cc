@@ -232,11 +232,11 @@ std::string process_directory(const std::string& directory) {
     return directory.substr(0, directory.find("/task/"));
 }
 
-Result<bool> has_other_threads(const std::string& directory) {
+Result<std::size_t> count_threads(const std::string& directory) {
     struct stat tasks;
     if (stat((process_directory(directory) + "/task").c_str(), &tasks) != 0)
         return system_error(errno, "cannot count the threads of the process");
-    return tasks.st_nlink > 3; // ".", ".." and one for each thread
+    return std::size_t(tasks.st_nlink) - 2; // ".", ".." and one for each thread
 }
 
 // Seen from the copy, whose parent the process is.

@@ -40,8 +40,7 @@ void add_other_threads(std::vector<Thread> others, bool by_xsave, OwnFacts& fact
 // namespace.
 Result<std::string> own_proc_directory();
 std::string process_directory(const std::string& directory); // without /task/TID
-// Whether there are threads besides the calling one.
-Result<bool> has_other_threads(const std::string& directory);
+Result<std::size_t> count_threads(const std::string& directory);
 
 // The timers are asked first, then the pending signals are read; in between a timer may have run
 // out. This makes the timers what they were when the signals were read.

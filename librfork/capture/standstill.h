@@ -19,7 +19,8 @@ class Standstill {
     // `stack_top`: of a stack for the helper. `directory`: the process's in /proc.
     Standstill(std::uint64_t stack_top, std::string directory, std::vector<NoStandingZone> zones)
         : stack_top_(stack_top), caller_(pid_t(arch::syscall(SYS_gettid))),
-          tracer_(std::move(directory), caller_, std::move(zones)) {}
+          tracer_(std::move(directory), pid_t(arch::syscall(SYS_getpid)), caller_,
+                  std::move(zones)) {}
     ~Standstill() { (void)bool(end()); }
     Standstill(const Standstill&) = delete;
     Standstill& operator=(const Standstill&) = delete;

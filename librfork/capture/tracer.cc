@@ -18,6 +18,7 @@
 #include <linux/futex.h>
 #include <linux/kcmp.h>
 #include <linux/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -137,7 +138,8 @@ Result<void> Tracer::stop() {
     return done;
 }
 
-// Threads make threads until each of them stands still: looked for until a look finds no more.
+// Threads make threads until each of them stands still: looked for until a look finds no more. A
+// list that is read while threads end may lack some of those that do not, so they are counted too.
 Result<void> Tracer::stop_all() {
     for (;;) {
         const Result<std::vector<Task>> tasks = list();
@@ -145,11 +147,18 @@ Result<void> Tracer::stop_all() {
             return tasks.error();
         if (Result<void> r = check_filters(*tasks); !r)
             return r;
-        const Result<bool> any = seize_new(*tasks);
+        std::size_t ended = 0;
+        const Result<bool> any = seize_new(*tasks, ended);
         if (!any)
             return any.error();
-        if (!*any)
-            return {};
+        if (!*any) {
+            if (tracees_.size() + 1 + ended == count_threads())
+                return {};
+            if (now_ns() > deadline_)
+                return Error{EAGAIN, "a thread of the process does not come to its end, nor does "
+                                     "it stop: try again later"};
+            arch::syscall(SYS_sched_yield);
+        }
         for (Tracee& tracee : tracees_)
             if (!tracee.stopped)
                 if (Result<void> r = wait_until_stopped(tracee); !r)
@@ -244,15 +253,18 @@ bool Tracer::has_ended(const Task& task) const {
 }
 
 // Whether there was any that is not yet traced.
-Result<bool> Tracer::seize_new(const std::vector<Task>& tasks) {
+// `ended`: how many have, and are still there.
+Result<bool> Tracer::seize_new(const std::vector<Task>& tasks, std::size_t& ended) {
     bool any = false;
     tracees_.reserve(tasks.size());
     for (const Task& task : tasks) {
         if (task.tid == caller_ || is_known(task.tid))
             continue;
         const long r = trace(PTRACE_SEIZE, task.tid, 0, 0);
-        if (r == -ESRCH || (r == -EPERM && has_ended(task)))
+        if (r == -ESRCH || (r == -EPERM && has_ended(task))) {
+            ++ended;
             continue;
+        }
         if (r < 0)
             return cannot_stop(task.tid, int(-r));
         trace(PTRACE_INTERRUPT, task.tid, 0, 0);
@@ -261,6 +273,19 @@ Result<bool> Tracer::seize_new(const std::vector<Task>& tasks) {
         any = true;
     }
     return any;
+}
+
+// With those that have ended and have not been waited for.
+std::size_t Tracer::count_threads() const {
+    struct stat tasks {};
+    stat((directory_ + "/task").c_str(), &tasks);
+    return std::size_t(tasks.st_nlink) - 2; // ".", ".."
+}
+
+// A main thread that ends is not to be waited for as long as there are others.
+bool Tracer::is_main_and_ended(pid_t tid) const {
+    const std::string name = directory_.substr(directory_.rfind('/') + 1);
+    return tid == main_ && has_ended({name, tid});
 }
 
 Result<void> Tracer::wait_until_stopped(Tracee& tracee) {
@@ -272,6 +297,8 @@ Result<void> Tracer::wait_until_stopped(Tracee& tracee) {
         case Change::gone:
             return {};
         case Change::nothing:
+            if (is_main_and_ended(tracee.tid))
+                return {};
             if (!wait_for_change(deadline_))
                 return Error{EAGAIN,
                              "thread " + std::to_string(tracee.tid) +
@@ -407,15 +434,17 @@ namespace {
 // Whether the thread has a signal to handle before it goes on, and whether its call is made again
 // after that.
 bool will_be_handled(std::uint64_t signals, bool& restarts) {
-    if (!signals)
-        return false;
-    struct {
-        std::uint64_t handler, flags, restorer, mask;
-    } action{};
-    arch::syscall(SYS_rt_sigaction, __builtin_ctzll(signals) + 1, nullptr, &action,
-                  sizeof action.mask);
-    restarts = action.flags & SA_RESTART;
-    return action.handler > 1; // neither SIG_DFL nor SIG_IGN
+    for (; signals; signals &= signals - 1) {
+        struct {
+            std::uint64_t handler, flags, restorer, mask;
+        } action{};
+        arch::syscall(SYS_rt_sigaction, __builtin_ctzll(signals) + 1, nullptr, &action,
+                      sizeof action.mask);
+        restarts = action.flags & SA_RESTART;
+        if (action.handler > 1) // neither SIG_DFL nor SIG_IGN
+            return true;
+    }
+    return false;
 }
 
 // How a thread goes on in a copy, where no kernel remembers its system call.

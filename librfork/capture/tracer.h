@@ -32,9 +32,11 @@ struct NoStandingZone {
 
 class Tracer {
   public:
-    // `directory` is the process's in /proc. `caller`, one of its threads, stands still by itself.
-    Tracer(std::string directory, pid_t caller, std::vector<NoStandingZone> zones)
-        : directory_(std::move(directory)), caller_(caller), zones_(std::move(zones)) {}
+    // `directory` is the process's in /proc, `main` its pid. `caller`, one of its threads, stands
+    // still by itself.
+    Tracer(std::string directory, pid_t main, pid_t caller, std::vector<NoStandingZone> zones)
+        : directory_(std::move(directory)), caller_(caller), main_(main), zones_(std::move(zones)) {
+    }
     Tracer(const Tracer&) = delete;
     Tracer& operator=(const Tracer&) = delete;
 
@@ -81,7 +83,9 @@ class Tracer {
     bool is_known(pid_t tid) const;
     Result<void> check_filters(const std::vector<Task>& tasks) const;
     bool has_ended(const Task& task) const;
-    Result<bool> seize_new(const std::vector<Task>& tasks);
+    Result<bool> seize_new(const std::vector<Task>& tasks, std::size_t& ended);
+    std::size_t count_threads() const;
+    bool is_main_and_ended(pid_t tid) const;
     Result<void> wait_until_stopped(Tracee& tracee);
     Result<void> read(Tracee& tracee);
     Result<void> check_sharing(const Tracee& tracee) const;
@@ -97,6 +101,7 @@ class Tracer {
 
     std::string directory_;
     pid_t caller_;
+    pid_t main_;
     std::vector<NoStandingZone> zones_;
     std::vector<Tracee> tracees_;
     std::uint64_t deadline_ = 0;

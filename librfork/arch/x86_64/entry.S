@@ -121,11 +121,10 @@ rfork_landing:
     .cfi_startproc
     test    %rdx, %rdx
     jz      2f
-    mov     %rdx, rfork_kept_frames(%rip)
-    mov     %rcx, 8+rfork_kept_frames(%rip)
     mov     %rdi, %r8
     mov     %rsi, %r9
     mov     %rdx, %rdi                  // the counter
+    mov     %rcx, 8+rfork_kept_frames(%rip)
 1:  mov     (%rdi), %edx
     test    %edx, %edx
     jz      3f
@@ -134,7 +133,8 @@ rfork_landing:
     mov     $202, %eax                  // futex
     syscall
     jmp     1b
-3:  mov     %r8, %rdi
+3:  mov     %rdi, rfork_kept_frames(%rip)
+    mov     %r8, %rdi
     mov     %r9, %rsi
 2:  mov     $11, %eax                   // munmap
     syscall
