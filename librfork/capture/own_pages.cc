@@ -51,6 +51,11 @@ Error guarded(std::uint64_t address) {
                 "remove it first (MADV_GUARD_REMOVE)"};
 }
 
+// By system call: a kernel that does not know it says so, and errno is already the program's.
+long scan(int pagemap, const ScanArgument& argument) {
+    return arch::syscall(SYS_ioctl, pagemap, pagemap_scan, &argument);
+}
+
 bool swap_in_use() {
     struct sysinfo info {};
     return sysinfo(&info) != 0 || info.freeswap != info.totalswap;
@@ -101,7 +106,7 @@ Result<void> OwnPages::check_guards(Range range) {
     argument.return_mask = page_is_guard;
     if (scan_ != Scan::with_guards)
         return {};
-    const int count = ioctl(pagemap_.get(), pagemap_scan, &argument);
+    const long count = scan(pagemap_.get(), argument);
     if (count < 0)
         scan_ = Scan::plain;
     if (count > 0)
@@ -124,12 +129,12 @@ Result<void> OwnPages::find_touched(Range range, std::vector<Range>& pages) {
         argument.category_anyof_mask =
             page_is_present | page_is_swapped | guard; // ... but something
         argument.return_mask = guard;
-        const int count = ioctl(pagemap_.get(), pagemap_scan, &argument);
+        const long count = scan(pagemap_.get(), argument);
         if (count < 0) { // an older kernel, which says so at its first call
             scan_ = scan_ == Scan::with_guards ? Scan::plain : Scan::none;
             continue;
         }
-        for (int i = 0; i < count; ++i) {
+        for (long i = 0; i < count; ++i) {
             if (regions[i].categories & page_is_guard)
                 return guarded(regions[i].start);
             add(pages, {regions[i].start, regions[i].end});

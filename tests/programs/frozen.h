@@ -45,7 +45,9 @@ __attribute__((unused)) static const char *beside(const char *name) {
 /* Freezes the program into `image`; PARENT, or CHILD in the copy. */
 __attribute__((unused)) static int freeze_into(const char *image) {
     CHECK(image);
+    const int error = errno;
     const int outcome = rfork_checkpoint(image);
+    CHECK(outcome < 0 || errno == error);
     if (outcome < 0) {
         fprintf(stderr, "rfork_checkpoint: %s\n", rfork_strerror_last());
         fflush(NULL);
