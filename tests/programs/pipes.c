@@ -1,11 +1,13 @@
 /*
- * Pipes with both ends inside the process: the bytes in them, which stay for the caller as well;
+ * Pipes that no process outside has an end of: the bytes in them, which stay for the caller as well;
  * full ones stay full, however their bytes are spread over the buffers; packets stay packets; ends
- * shared by dup(2), and ends opened again through /proc; sizes, flags, numbers; end of file.
+ * shared by dup(2), and ends opened again through /proc; sizes, flags, numbers; end of file. Ends whose
+ * other one nobody has: what is left to read, and nobody to read it.
  */
 #include "frozen.h"
 
 #include <poll.h>
+#include <signal.h>
 
 enum { PAGE = 4096, DEFAULT = 16 * PAGE, LARGE = 1 << 20 };
 
@@ -113,6 +115,16 @@ int main(void) {
     CHECK(close(only_both.read) == 0 && close(only_both.write) == 0);
     CHECK(write(54, data, 100) == 100);
 
+    /* Nobody writes to these any more, and nobody reads. */
+    const struct ends left = make(60, 61, 0), nothing_left = make(62, 63, 0);
+    const struct ends left_full = make(64, 65, 0), unread = make(66, 67, 0);
+    CHECK(write(left.write, data, 100) == 100 && read(left.read, found, 40) == 40);
+    CHECK(fill_pipe(left_full, 3000) == 16 * 3000 && dup2(left_full.read, 68) == 68);
+    CHECK(write(unread.write, data, 100) == 100);
+    CHECK(close(left.write) == 0 && close(nothing_left.write) == 0);
+    CHECK(close(left_full.write) == 0 && close(unread.read) == 0);
+    move_to_number(open("/proc/self/fd/60", O_RDONLY | O_NONBLOCK), 69);
+
     /* Standard input may be the end of such a pipe, too. */
     CHECK(close(0) == 0);
     const struct ends input = make(0, 56, 0);
@@ -180,5 +192,13 @@ int main(void) {
     CHECK(fcntl(input.read, F_SETFL, 0) == 0);
     CHECK(close(input.write) == 0 && read(input.read, found, 1) == 0);
     CHECK(close(47) == 0 && close(49) == 0 && close(51) == 0 && read(46, found, 1) == 0);
+    CHECK(read(left.read, found, 30) == 30 && !memcmp(found, data + 40, 30));
+    CHECK(read(69, found, PAGE) == 30 && !memcmp(found, data + 70, 30));
+    CHECK(read(left.read, found, 1) == 0 && read(nothing_left.read, found, 1) == 0);
+    for (int i = 0; i < 16; i++)
+        CHECK(read(i % 2 ? 68 : left_full.read, found, 3000) == 3000);
+    CHECK(read(68, found, 1) == 0);
+    CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+    CHECK(write(unread.write, "x", 1) == -1 && errno == EPIPE);
     return success();
 }

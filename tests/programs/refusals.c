@@ -75,15 +75,39 @@ static int at(int number, int fd) {
     return number;
 }
 
+/* A process that has all descriptors of this one, until it is let go. */
+static pid_t keep_open(void) {
+    const pid_t keeper = fork();
+    CHECK(keeper >= 0);
+    if (keeper == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        pause();
+        _exit(0);
+    }
+    return keeper;
+}
+static void let_go(pid_t keeper) {
+    CHECK(kill(keeper, SIGKILL) == 0 && waitpid(keeper, NULL, 0) == keeper);
+}
 static void pipe_end(void) {
     int ends[2];
-    CHECK(pipe(ends) == 0 && at(5, ends[0]) == 5 && close(ends[1]) == 0);
+    CHECK(pipe(ends) == 0 && at(5, ends[0]) == 5);
+    const pid_t keeper = keep_open();
+    CHECK(close(ends[1]) == 0);
     refused("other end", 5);
+    let_go(keeper);
 }
 static void named_pipe(void) {
     CHECK(mkfifo(beside("fifo"), 0600) == 0);
     at(6, open(beside("fifo"), O_RDWR));
     refused("named pipe", 6);
+    unlink(beside("fifo"));
+}
+static void named_pipe_as_stream(void) {
+    CHECK(mkfifo(beside("fifo"), 0600) == 0);
+    const int fd = open(beside("fifo"), O_RDWR);
+    CHECK(dup2(fd, 0) == 0 && close(fd) == 0);
+    refused("named pipe", 0);
     unlink(beside("fifo"));
 }
 static void unix_socket(void) {
@@ -190,26 +214,26 @@ static void poll_set(void) {
     struct epoll_event event = {.events = EPOLLIN};
     CHECK(pipe(ends) == 0 && dup2(ends[0], 21) == 21);
     CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, 21, &event) == 0);
-    const pid_t keeper = fork(); /* has the pipe, so that it stays watched */
-    CHECK(keeper >= 0);
-    if (keeper == 0) {
-        pause();
-        _exit(0);
-    }
+    const pid_t keeper = keep_open(); /* has the pipe, so that it stays watched */
     CHECK(close(ends[0]) == 0 && close(ends[1]) == 0 && close(21) == 0);
     refused("was descriptor 21", epoll);
-    CHECK(kill(keeper, SIGKILL) == 0 && waitpid(keeper, NULL, 0) == keeper);
+    let_go(keeper);
 }
 static void write_end(void) {
     int ends[2];
-    CHECK(pipe(ends) == 0 && at(6, ends[1]) == 6 && close(ends[0]) == 0);
+    CHECK(pipe(ends) == 0 && at(6, ends[1]) == 6);
+    const pid_t keeper = keep_open();
+    CHECK(close(ends[0]) == 0);
     refused("other end", 6);
+    let_go(keeper);
 }
 static void two_read_ends(void) {
     int ends[2];
     CHECK(pipe(ends) == 0 && at(40, open("/proc/self/fd/3", O_RDONLY)) == 40);
+    const pid_t keeper = keep_open();
     CHECK(ends[0] == 3 && close(ends[1]) == 0);
     refused("other end", 3);
+    let_go(keeper);
 }
 static void path_of_pipe(void) {
     int ends[2];
@@ -350,6 +374,7 @@ static const struct {
     { #function, function }
     CASE(pipe_end),
     CASE(named_pipe),
+    CASE(named_pipe_as_stream),
     CASE(unix_socket),
     CASE(inet_socket),
     CASE(timer_on_other_process),

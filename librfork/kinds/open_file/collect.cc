@@ -55,6 +55,11 @@ bool is_kernel_file(const OpenDescription& d) {
     return d.path.compare(0, 6, "/proc/") == 0 || d.path.compare(0, 5, "/sys/") == 0;
 }
 
+// A named pipe that the program has opened for itself connects it with nobody.
+bool is_both_ends(const OpenDescription& d) {
+    return d.path.compare(0, 1, "/") == 0 && (d.flags & O_ACCMODE) == O_RDWR;
+}
+
 Error cannot_carry_pipe(const OpenDescription& d) {
     if (d.path.compare(0, 1, "/") == 0)
         return cannot_carry(d, "is a named pipe, which an image cannot carry yet");
@@ -136,7 +141,7 @@ Result<void> add(Snapshot& snapshot, const OpenDescription& d) {
 } // namespace
 
 bool is_stream(const OpenDescription& d) {
-    return d.number() <= 2 && (S_ISFIFO(d.st.st_mode) || S_ISSOCK(d.st.st_mode) || is_log(d) ||
+    return d.number() <= 2 && ((S_ISFIFO(d.st.st_mode) && !is_both_ends(d)) || S_ISSOCK(d.st.st_mode) || is_log(d) ||
                                (S_ISCHR(d.st.st_mode) && !is_stateless_device(d.st)));
 }
 

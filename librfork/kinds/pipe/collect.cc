@@ -1,3 +1,7 @@
+// A pipe can travel when no process outside has an end of it: both ends are here, or one is and the
+// other nobody has any more. So is a shell's here-document, and what a producer has left when it
+// ended: the unread bytes, and then the end of file.
+//
 // The bytes in a pipe are looked at without being taken out: tee(2) makes a second pipe refer to
 // the same buffers, and that one is read.
 //
@@ -45,6 +49,30 @@ bool is_anonymous_pipe(const OpenDescription& d) {
 
 bool same_pipe(const OpenDescription& a, const OpenDescription& b) {
     return is_anonymous_pipe(b) && a.st.st_dev == b.st.st_dev && a.st.st_ino == b.st.st_ino;
+}
+
+// Which ends of a pipe the process has.
+struct Here {
+    bool readable = false, writable = false, stream = false;
+};
+
+Here ends_here(const OpenDescriptions& all, const OpenDescription& d) {
+    Here here;
+    for (const OpenDescription& other : all) {
+        if (!same_pipe(d, other))
+            continue;
+        here.readable = here.readable || is_readable(other);
+        here.writable = here.writable || is_writable(other);
+        here.stream = here.stream || other.number() <= 2;
+    }
+    return here;
+}
+
+// What poll(2) says of an end tells whether there is another one anywhere.
+bool has_hung_up(const Source& source, const OpenDescription& d) {
+    const Result<UniqueFd> fd = source.descriptor(d.number());
+    pollfd poll{fd ? fd->get() : -1, 0, 0};
+    return ::poll(&poll, 1, 0) == 1 && (poll.revents & (is_readable(d) ? POLLHUP : POLLERR));
 }
 
 Error cannot_look(const OpenDescription& d, int error) {
@@ -184,13 +212,16 @@ Pipe ends_of(const OpenDescriptions& all, const OpenDescription& first) {
 
 Result<void> add(const Source& source, Snapshot& snapshot, const OpenDescription& first) {
     const Pipe pipe = ends_of(snapshot.open_descriptions, first);
-    const Result<UniqueFd> fd = source.descriptor(pipe.readable->number());
+    const Result<UniqueFd> fd =
+        source.descriptor(pipe.readable ? pipe.readable->number() : first.number());
     if (!fd)
         return fd.error();
     const int capacity = fcntl(fd->get(), F_GETPIPE_SZ);
     if (capacity < 0)
         return system_error(errno, "cannot ask for the size of " + label(first));
-    const Result<Content> content = read_content(*pipe.readable, fd->get(), capacity, pipe.packets);
+    const Result<Content> content =
+        pipe.readable ? read_content(*pipe.readable, fd->get(), capacity, pipe.packets)
+                      : Content(); // which nobody will read
     if (!content)
         return content.error();
     PipeRecord record{};
@@ -218,15 +249,14 @@ bool is_first_end(const OpenDescriptions& all, const OpenDescription& d) {
 
 } // namespace
 
-bool is_pipe(const Source&, const OpenDescriptions& all, const OpenDescription& d) {
+// A write end that nobody reads from any more stays a standard stream where it is one: a program
+// that goes on writes to a new reader, instead of dying of SIGPIPE.
+bool is_pipe(const Source& source, const OpenDescriptions& all, const OpenDescription& d) {
     if (!is_anonymous_pipe(d))
         return false;
-    bool readable = false, writable = false;
-    for (const OpenDescription& other : all) {
-        readable = readable || (same_pipe(d, other) && is_readable(other));
-        writable = writable || (same_pipe(d, other) && is_writable(other));
-    }
-    return readable && writable;
+    const Here here = ends_here(all, d);
+    return (here.readable && here.writable) ||
+           ((here.readable || !here.stream) && has_hung_up(source, d));
 }
 
 Result<void> collect_pipe(const Source& source, Snapshot& snapshot) {

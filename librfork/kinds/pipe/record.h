@@ -1,4 +1,4 @@
-// A pipe with both its ends in the process, and the bytes in it.
+// A pipe of which no process outside has an end, and the bytes in it.
 #pragma once
 
 #include "image/format.h"
