@@ -1,0 +1,426 @@
+#include "faults/lane.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <poll.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace faults {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+
+// Longer than any fault lasts and than any of our programs may need for the way out of it.
+constexpr milliseconds return_deadline{30'000}, quiet_deadline{20'000}, start_deadline{20'000};
+
+// Where the image's stub and nothing else has its code (docs/architecture.md, the address plan).
+constexpr std::uint64_t window_begin = 0x1000'0000'0000, window_end = 0x2000'0000'0000;
+
+std::vector<std::string> lines_of(const std::string& path) {
+    std::vector<std::string> lines;
+    std::ifstream file(path);
+    for (std::string line; std::getline(file, line);)
+        lines.push_back(line);
+    return lines;
+}
+
+bool is_ticket(const std::string& name) {
+    constexpr std::string_view prefix = "rfork.";
+    return name.starts_with(prefix) && name.size() == prefix.size() + 32 &&
+           name.find_first_not_of("0123456789abcdef", prefix.size()) == std::string::npos;
+}
+
+// Every name in the spool, in the users' directories too.
+std::vector<fs::path> names_in(const std::string& spool) {
+    std::vector<fs::path> names;
+    std::error_code error;
+    for (fs::recursive_directory_iterator at(spool, error), end; !error && at != end;
+         at.increment(error))
+        names.push_back(at->path());
+    return names;
+}
+
+bool lives(pid_t process) {
+    std::ifstream file("/proc/" + std::to_string(process) + "/stat");
+    std::string text;
+    std::getline(file, text);
+    const std::size_t name_end = text.rfind(") ");
+    return name_end != std::string::npos && text[name_end + 2] != 'Z' && text[name_end + 2] != 'X';
+}
+
+std::vector<std::string> joined(std::vector<std::string> a, const std::vector<std::string>& b) {
+    a.insert(a.end(), b.begin(), b.end());
+    return a;
+}
+
+std::vector<Program> programs_of(const Setting& s) {
+    const std::vector<std::string> environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+                                                  "RFORK_SPOOL=" + s.spool,
+                                                  "RFORK_KEY_FILE=" + s.key};
+    return {
+        {joined(s.on_caller, {s.program, s.target, s.scratch + "/copies"}), environment,
+         s.scratch + "/said", s.scratch + "/errors"},
+        {joined(s.on_target, {s.rexecd, "--listen", s.target, "--spool", s.spool, "--key", s.key,
+                              "--allow-root"}),
+         environment, s.scratch + "/daemon.log", s.scratch + "/daemon.log"},
+    };
+}
+
+} // namespace
+
+Lane::Lane(const Setting& setting) : setting_(setting), zygote_(programs_of(setting)) {
+    ::umask(077);
+}
+
+// --- the loop -------------------------------------------------------------------------------------
+
+void Lane::later(int ms, std::function<void()> work) {
+    timers_.emplace(Clock::now() + milliseconds(ms), std::move(work));
+}
+
+void Lane::pump(Time until) {
+    if (!timers_.empty())
+        until = std::min(until, timers_.begin()->first);
+    const auto wait = std::chrono::ceil<milliseconds>(until - Clock::now()).count();
+    pollfd ready[] = {{zygote_.listener().fd(), POLLIN, 0}, {zygote_.fd(), POLLIN, 0}};
+    if (::poll(ready, 2, int(std::max<long>(wait, 0))) > 0) {
+        if (ready[0].revents & POLLIN)
+            hear_listener();
+        if (ready[1].revents)
+            hear_zygote();
+    }
+    while (!timers_.empty() && timers_.begin()->first <= Clock::now()) {
+        auto work = std::move(timers_.begin()->second);
+        timers_.erase(timers_.begin());
+        work();
+    }
+}
+
+bool Lane::pump_until(Time deadline, const std::function<bool()>& condition) {
+    while (!condition()) {
+        if (Clock::now() >= deadline)
+            return false;
+        pump(std::min(deadline, Clock::now() + milliseconds(20)));
+    }
+    return true;
+}
+
+void Lane::hear_zygote() {
+    const Zygote::News news = zygote_.news();
+    const pid_t process = news.ended.process;
+    if (news.started) {
+        (news.program == caller_program ? caller_ : daemon_) = process;
+        return;
+    }
+    if (process == caller_) {
+        caller_ended_ = true;
+        caller_status_ = news.ended.status;
+    }
+    if (process == daemon_) {
+        daemon_ = 0;
+        if (daemon_wanted_) // as a service manager does
+            zygote_.start(daemon_program, 0);
+    }
+}
+
+void Lane::hear_listener() {
+    if (auto notification = zygote_.listener().next())
+        consider(*notification);
+}
+
+// --- faults ---------------------------------------------------------------------------------------
+
+Role Lane::role_of(const seccomp_notif& notification, const std::string& executable) const {
+    const std::uint64_t at = notification.data.instruction_pointer;
+    if (at >= window_begin && at < window_end)
+        return Role::stub;
+    const auto process = static_cast<pid_t>(notification.pid);
+    if (executable == setting_.program)
+        return process == caller_ ? Role::caller : Role::writer;
+    if (executable == setting_.rexecd)
+        return process == daemon_ ? Role::daemon : Role::runner;
+    return Role::other;
+}
+
+void Lane::consider(const seccomp_notif& notification) {
+    const auto process = static_cast<pid_t>(notification.pid);
+    const Role role = role_of(notification, executable_of(process));
+    if (role == Role::other)
+        return zygote_.listener().let_go(notification.id);
+    if (role != Role::daemon)
+        seen_.insert(process);
+    const Operation operation = describe(notification);
+    const bool matters =
+        operation.into_pipe || operation.call == Call::send || operation.call == Call::exec ||
+        operation.path.starts_with(setting_.spool) || operation.to.starts_with(setting_.spool);
+    if (!matters)
+        return zygote_.listener().let_go(notification.id);
+
+    const int nth = ++counts_[std::string(name_of(role)) + " " + name_of(operation.call)];
+    if (operation.path.starts_with(setting_.spool) && under_outage(notification, role))
+        return;
+    for (std::size_t i = 0; i < faults_.size(); ++i) {
+        const Fault& fault = faults_[i];
+        if (fault.role != role || fault.call != operation.call ||
+            (fault.nth && (fault.nth != nth || reached_[i])))
+            continue;
+        reached_[i] = true;
+        return act(fault, notification, role);
+    }
+    zygote_.listener().let_go(notification.id);
+}
+
+bool Lane::under_outage(const seccomp_notif& notification, Role role) {
+    const Outage& outage = outages_[role == Role::caller || role == Role::writer];
+    if (outage.until <= Clock::now())
+        return false;
+    if (outage.error) {
+        zygote_.listener().answer(notification.id, 0, outage.error);
+        return true;
+    }
+    const auto left = std::chrono::ceil<milliseconds>(outage.until - Clock::now());
+    later(int(left.count()), [this, id = notification.id] { zygote_.listener().let_go(id); });
+    return true;
+}
+
+void Lane::act(const Fault& fault, const seccomp_notif& notification, Role role) {
+    Listener& listener = zygote_.listener();
+    const auto id = notification.id;
+    const auto process = static_cast<pid_t>(notification.pid);
+    switch (fault.action) {
+    case Action::kill:
+        kill(process, role, "before");
+        return listener.let_go(id);
+    case Action::kill_after:
+        Effect(notification).take_place();
+        kill(process, role, "after");
+        return listener.let_go(id);
+    case Action::kill_late:
+        effect_later(fault.ms, notification, role);
+        kill(process, role, "before");
+        return listener.let_go(id);
+    case Action::error:
+        return listener.answer(id, 0, fault.error);
+    case Action::error_after:
+        Effect(notification).take_place();
+        return listener.answer(id, 0, fault.error);
+    case Action::error_late:
+        effect_later(fault.ms, notification, Role::other);
+        return listener.answer(id, 0, fault.error);
+    case Action::late:
+        return later(fault.ms, [this, id] { zygote_.listener().let_go(id); });
+    case Action::late_answer: {
+        const long result = Effect(notification).take_place();
+        // What has changed nothing, or would give back a descriptor, is made when it is answered.
+        const bool answerable = fault.call == Call::rename || fault.call == Call::unlink ||
+                                fault.call == Call::link || fault.call == Call::mkdir ||
+                                fault.call == Call::tell;
+        return later(fault.ms, [this, id, result, answerable] {
+            if (answerable)
+                zygote_.listener().answer(id, result, result < 0 ? int(-result) : 0);
+            else
+                zygote_.listener().let_go(id);
+        });
+    }
+    case Action::stop:
+        ::kill(process, SIGSTOP);
+        stopped_.insert(process);
+        later(fault.ms, [this, process] {
+            ::kill(process, SIGCONT);
+            stopped_.erase(process);
+        });
+        return listener.let_go(id);
+    case Action::outage:
+    case Action::hang:
+        outages_[role == Role::caller || role == Role::writer] = {
+            Clock::now() + milliseconds(fault.ms), fault.action == Action::hang ? 0 : fault.error};
+        if (!under_outage(notification, role))
+            listener.let_go(id);
+        return;
+    case Action::drop: {
+        // As many bytes as it wanted to send; of sendmsg(2) nobody reads the count.
+        return listener.answer(id, static_cast<long>(notification.data.args[2]), 0);
+    }
+    case Action::lose_ticket:
+        lose_tickets();
+        return listener.let_go(id);
+    case Action::lose_directory:
+        for (const fs::path& path : names_in(setting_.spool)) {
+            std::error_code error;
+            fs::remove_all(path, error);
+        }
+        return listener.let_go(id);
+    case Action::full:
+        fill_spool(fault.ms);
+        return listener.let_go(id);
+    case Action::read_only:
+        make_read_only(fault.ms);
+        return listener.let_go(id);
+    case Action::limit: {
+        const rlimit limit{rlim_t(fault.value), rlim_t(fault.value)};
+        ::prlimit(process, static_cast<__rlimit_resource>(fault.resource), &limit, nullptr);
+        return listener.let_go(id);
+    }
+    }
+}
+
+void Lane::kill(pid_t process, Role role, const char* when) {
+    if (role == Role::caller)
+        caller_killed_ = true;
+    // Who kills a program that has won, kills the program: then it is nobody's fault that none runs.
+    if (role == Role::stub && (std::strcmp(when, "after") == 0 || a_copy_has_won()))
+        winner_killed_ = winner_killed_ || a_copy_has_won();
+    ::kill(process, SIGKILL);
+}
+
+void Lane::effect_later(int ms, const seccomp_notif& notification, Role role) {
+    auto effect = std::make_shared<Effect>(notification);
+    later(ms, [this, effect, role] {
+        const long result = effect->take_place();
+        if (role == Role::stub && result >= 0)
+            winner_killed_ = winner_killed_ || a_copy_has_won();
+    });
+}
+
+bool Lane::a_copy_has_won() const {
+    const auto names = names_in(setting_.spool);
+    return std::any_of(names.begin(), names.end(), [](const fs::path& path) {
+        const std::string name = path.filename();
+        return name.find(".run.") != std::string::npos || name.find(".ack.") != std::string::npos ||
+               name.ends_with(".claim");
+    });
+}
+
+void Lane::lose_tickets() {
+    for (const fs::path& path : names_in(setting_.spool))
+        if (is_ticket(path.filename()))
+            ::unlink(path.c_str());
+}
+
+void Lane::fill_spool(int ms) {
+    const std::string filler = setting_.spool + "/filler";
+    rfork::UniqueFd fd(::open(filler.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    const std::string block(65536, 'x');
+    for (std::size_t size = block.size(); size > 0; size /= 2)
+        while (::write(fd.get(), block.data(), size) == ssize_t(size)) {
+        }
+    later(ms, [filler] { ::unlink(filler.c_str()); });
+}
+
+void Lane::make_read_only(int ms) {
+    if (::mount(nullptr, setting_.spool.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr) != 0)
+        return; // a file is open for writing there
+    later(ms, [this] {
+        ::mount(nullptr, setting_.spool.c_str(), nullptr, MS_REMOUNT, nullptr);
+    });
+}
+
+// --- trials ---------------------------------------------------------------------------------------
+
+Verdict Lane::run(const Plan& plan) {
+    prepare(plan);
+    Verdict verdict;
+    if (!pump_until(Clock::now() + start_deadline, [this] { return daemon_is_ready(); })) {
+        verdict.complaint = "rexecd does not start";
+        return verdict;
+    }
+    faults_ = plan.faults;
+    reached_.assign(faults_.size(), false);
+    zygote_.start(caller_program, plan.timeout_ms);
+    if (!pump_until(Clock::now() + return_deadline, [this] { return caller_ended_; }))
+        verdict.complaint = "the caller does not return";
+    finish(verdict);
+    return verdict;
+}
+
+void Lane::prepare(const Plan&) {
+    faults_.clear();
+    counts_.clear();
+    outages_.clear();
+    seen_.clear();
+    caller_ = 0;
+    caller_ended_ = caller_killed_ = winner_killed_ = false;
+    for (const char* name : {"said", "copies", "errors"})
+        ::unlink(scratch(name).c_str());
+    std::error_code error;
+    for (const fs::path& path : names_in(setting_.spool))
+        fs::remove_all(path, error);
+    if (!daemon_) {
+        ::unlink(scratch("daemon.log").c_str());
+        zygote_.start(daemon_program, 0);
+    }
+}
+
+bool Lane::daemon_is_ready() const {
+    const auto log = lines_of(scratch("daemon.log"));
+    return daemon_ && lives(daemon_) && std::any_of(log.begin(), log.end(), [](const auto& line) {
+               return line.find("listening on") != std::string::npos;
+           });
+}
+
+// Until nothing can happen any more.
+void Lane::finish(Verdict& verdict) {
+    for (std::size_t i = 0; i < reached_.size(); ++i)
+        verdict.reached += reached_[i];
+    pump_until(Clock::now() + milliseconds(6'000), [this] { return timers_.empty(); });
+    if (!pump_until(Clock::now() + quiet_deadline, [this] { return all_quiet(); }) &&
+        verdict.complaint.empty())
+        verdict.complaint = "a process is left";
+    kill_the_rest();
+    judge(verdict);
+}
+
+bool Lane::all_quiet() {
+    return timers_.empty() && std::none_of(seen_.begin(), seen_.end(), lives);
+}
+
+void Lane::kill_the_rest() {
+    for (pid_t process : seen_)
+        if (lives(process))
+            ::kill(process, SIGKILL);
+    pump_until(Clock::now() + milliseconds(5'000), [this] { return all_quiet(); });
+}
+
+void Lane::judge(Verdict& verdict) {
+    const auto said = lines_of(scratch("said"));
+    const auto copies = lines_of(scratch("copies"));
+    const bool parent = !said.empty() && said[0] == "PARENT";
+    const bool failed = !said.empty() && said[0].starts_with("-1 ");
+    verdict.outcome = caller_killed_ ? "killed" : said.empty() ? "nothing" : said[0];
+    verdict.copy_ran = !copies.empty();
+
+    auto complain = [&](const std::string& what) {
+        verdict.complaint += (verdict.complaint.empty() ? "" : "; ") + what;
+    };
+    for (const std::string& copy : copies)
+        if (copy.find(" but ") != std::string::npos)
+            complain("a copy is damaged: " + copy);
+    if (copies.size() > 1)
+        complain("DOUBLED: " + std::to_string(copies.size()) + " copies ran");
+    if (caller_killed_)
+        return;
+    if (!parent && !failed && verdict.complaint.empty()) {
+        const bool exited = WIFEXITED(caller_status_);
+        complain("the caller " +
+                 (exited ? "ended with status " + std::to_string(WEXITSTATUS(caller_status_))
+                         : "died of signal " + std::to_string(WTERMSIG(caller_status_))));
+    }
+    if (failed && !copies.empty())
+        complain("DOUBLED: the caller was told -1, and a copy ran");
+    if (parent && copies.empty() && !winner_killed_)
+        complain("LOST: the caller was told PARENT, and no copy ran");
+}
+
+} // namespace faults
