@@ -66,9 +66,8 @@ std::vector<std::string> joined(std::vector<std::string> a, const std::vector<st
 }
 
 std::vector<Program> programs_of(const Setting& s) {
-    const std::vector<std::string> environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
-                                                  "RFORK_SPOOL=" + s.spool,
-                                                  "RFORK_KEY_FILE=" + s.key};
+    const std::vector<std::string> environment = {
+        "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "RFORK_SPOOL=" + s.spool, "RFORK_KEY_FILE=" + s.key};
     return {
         {joined(s.on_caller, {s.program, s.target, s.scratch + "/copies"}), environment,
          s.scratch + "/said", s.scratch + "/errors"},
@@ -84,7 +83,8 @@ Lane::Lane(const Setting& setting) : setting_(setting), zygote_(programs_of(sett
     ::umask(077);
 }
 
-// --- the loop -------------------------------------------------------------------------------------
+// --- the loop
+// -------------------------------------------------------------------------------------
 
 void Lane::later(int ms, std::function<void()> work) {
     timers_.emplace(Clock::now() + milliseconds(ms), std::move(work));
@@ -140,7 +140,8 @@ void Lane::hear_listener() {
         consider(*notification);
 }
 
-// --- faults ---------------------------------------------------------------------------------------
+// --- faults
+// ---------------------------------------------------------------------------------------
 
 Role Lane::role_of(const seccomp_notif& notification, const std::string& executable) const {
     const std::uint64_t at = notification.data.instruction_pointer;
@@ -279,7 +280,8 @@ void Lane::act(const Fault& fault, const seccomp_notif& notification, Role role)
 void Lane::kill(pid_t process, Role role, const char* when) {
     if (role == Role::caller)
         caller_killed_ = true;
-    // Who kills a program that has won, kills the program: then it is nobody's fault that none runs.
+    // Who kills a program that has won, kills the program: then it is nobody's fault that none
+    // runs.
     if (role == Role::stub && (std::strcmp(when, "after") == 0 || a_copy_has_won()))
         winner_killed_ = winner_killed_ || a_copy_has_won();
     ::kill(process, SIGKILL);
@@ -322,12 +324,11 @@ void Lane::fill_spool(int ms) {
 void Lane::make_read_only(int ms) {
     if (::mount(nullptr, setting_.spool.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr) != 0)
         return; // a file is open for writing there
-    later(ms, [this] {
-        ::mount(nullptr, setting_.spool.c_str(), nullptr, MS_REMOUNT, nullptr);
-    });
+    later(ms, [this] { ::mount(nullptr, setting_.spool.c_str(), nullptr, MS_REMOUNT, nullptr); });
 }
 
-// --- trials ---------------------------------------------------------------------------------------
+// --- trials
+// ---------------------------------------------------------------------------------------
 
 Verdict Lane::run(const Plan& plan) {
     prepare(plan);

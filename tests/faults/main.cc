@@ -9,8 +9,8 @@
 //   --only I                    that one alone
 //   --plans FILE                one a line, # begins a comment
 //
-// What went wrong is printed with the plan that repeats it. Exit status 0: nothing was lost, doubled,
-// damaged, left or hung.
+// What went wrong is printed with the plan that repeats it. Exit status 0: nothing was lost,
+// doubled, damaged, left or hung.
 #include "faults/lane.h"
 
 #include <atomic>

@@ -208,8 +208,8 @@ UniqueFd directory_of(pid_t process, int directory, const std::string& name) {
 
 UniqueFd descriptor_of(pid_t process, int number) {
     UniqueFd handle(static_cast<int>(::syscall(SYS_pidfd_open, process, 0)));
-    return UniqueFd(
-        handle ? static_cast<int>(::syscall(SYS_pidfd_getfd, handle.get(), number, 0)) : -1);
+    return UniqueFd(handle ? static_cast<int>(::syscall(SYS_pidfd_getfd, handle.get(), number, 0))
+                           : -1);
 }
 
 // The last of four is the one that counts for files.
@@ -317,8 +317,8 @@ long Effect::perform() {
     case SYS_unlink:
     case SYS_unlinkat:
     case SYS_rmdir:
-        return answer(::unlinkat(from_.get(), from.c_str(),
-                                 number_ == SYS_rmdir ? AT_REMOVEDIR : flags_));
+        return answer(
+            ::unlinkat(from_.get(), from.c_str(), number_ == SYS_rmdir ? AT_REMOVEDIR : flags_));
     case SYS_mkdir:
     case SYS_mkdirat:
         return answer(::mkdirat(from_.get(), from.c_str(), mode_));

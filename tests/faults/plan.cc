@@ -11,8 +11,8 @@ namespace faults {
 namespace {
 
 constexpr const char* role_names[] = {"caller", "writer", "daemon", "runner", "stub", "other"};
-constexpr const char* call_names[] = {"rename", "create", "open", "unlink", "link", "mkdir",
-                                      "write",  "read",   "close", "sync",  "list", "stat",
+constexpr const char* call_names[] = {"rename", "create", "open",  "unlink", "link", "mkdir",
+                                      "write",  "read",   "close", "sync",   "list", "stat",
                                       "tell",   "send",   "exec",  "other"};
 
 struct ActionWords {
@@ -21,14 +21,14 @@ struct ActionWords {
 };
 
 constexpr ActionWords action_words[] = {
-    {"kill", false, false, false},       {"kill-after", false, false, false},
-    {"kill-late", false, true, false},   {"error", true, false, false},
-    {"error-after", true, false, false}, {"error-late", true, true, false},
-    {"late", false, true, false},        {"late-answer", false, true, false},
-    {"stop", false, true, false},        {"outage", true, true, false},
-    {"hang", false, true, false},        {"drop", false, false, false},
+    {"kill", false, false, false},        {"kill-after", false, false, false},
+    {"kill-late", false, true, false},    {"error", true, false, false},
+    {"error-after", true, false, false},  {"error-late", true, true, false},
+    {"late", false, true, false},         {"late-answer", false, true, false},
+    {"stop", false, true, false},         {"outage", true, true, false},
+    {"hang", false, true, false},         {"drop", false, false, false},
     {"lose-ticket", false, false, false}, {"lose-directory", false, false, false},
-    {"full", false, true, false},        {"read-only", false, true, false},
+    {"full", false, true, false},         {"read-only", false, true, false},
     {"limit", false, false, true},
 };
 
@@ -44,7 +44,8 @@ constexpr Limit limits[] = {{"fsize", RLIMIT_FSIZE, 65536, 3 << 20},
                             {"as", RLIMIT_AS, 4 << 20, 64 << 20},
                             {"nproc", RLIMIT_NPROC, 1, 4}};
 
-template <std::size_t N> int index_of(const std::string& word, const char* const (&names)[N]) {
+template <std::size_t N>
+int index_of(const std::string& word, const char* const (&names)[N]) {
     auto found = std::find(std::begin(names), std::end(names), word);
     return found == std::end(names) ? -1 : int(found - std::begin(names));
 }
@@ -99,15 +100,19 @@ std::string text_of(const Fault& fault) {
     return text.str();
 }
 
-// --- random ---------------------------------------------------------------------------------------
+// --- random
+// ---------------------------------------------------------------------------------------
 
 class Chance {
   public:
     explicit Chance(std::mt19937_64& random) : random_(random) {}
     // Not std::uniform_int_distribution: the same seed gives the same plans with any library.
-    long between(long least, long most) { return least + long(random_() % std::uint64_t(most - least + 1)); }
+    long between(long least, long most) {
+        return least + long(random_() % std::uint64_t(most - least + 1));
+    }
     bool in(int n) { return between(1, n) == 1; }
-    template <class T> const T& one_of(const std::vector<T>& all) {
+    template <class T>
+    const T& one_of(const std::vector<T>& all) {
         return all[std::size_t(between(0, long(all.size()) - 1))];
     }
 
@@ -120,12 +125,12 @@ const std::vector<Call>& calls_of(Role role) {
     using enum Call;
     static const std::vector<Call> of_caller = {rename, rename, rename, rename, stat, list, unlink,
                                                 mkdir,  open,   create, close,  send, link};
-    static const std::vector<Call> of_writer = {rename, create, write, write, close, sync, unlink, open,
-                                                stat};
+    static const std::vector<Call> of_writer = {rename, create, write, write, close,
+                                                sync,   unlink, open,  stat};
     static const std::vector<Call> of_daemon = {send, send, open, list};
-    static const std::vector<Call> of_runner = {rename, rename, open, list, stat,  create, unlink,
-                                                read,   exec,   tell, tell, close};
-    static const std::vector<Call> of_stub = {rename, rename, rename, rename, stat, list,
+    static const std::vector<Call> of_runner = {rename, rename, open, list, stat, create,
+                                                unlink, read,   exec, tell, tell, close};
+    static const std::vector<Call> of_stub = {rename, rename, rename, rename, stat,  list,
                                               open,   tell,   read,   close,  unlink};
     switch (role) {
     case Role::caller:
@@ -141,15 +146,18 @@ const std::vector<Call>& calls_of(Role role) {
     }
 }
 
+// Only what leaves open whether the call is still on its way may be followed by its effect; an
+// error after it may be any, that of a call which was made twice in particular.
 int random_error(Call call, Action action, Chance& chance) {
-    std::vector<int> errors = {EIO, EIO, ESTALE, EACCES, EROFS, ENOSPC, EDQUOT, ETIMEDOUT, ENOMEM};
-    if (action == Action::outage)
+    std::vector<int> errors = {EIO, EIO, EIO, ETIMEDOUT, ESTALE, ENOMEM};
+    if (action == Action::error_late)
         return chance.one_of(errors);
-    if (action == Action::error_after || action == Action::error_late) {
+    errors.insert(errors.end(), {EACCES, EROFS, ENOSPC, EDQUOT});
+    if (action == Action::error_after) {
         if (call == Call::rename || call == Call::unlink)
-            errors.insert(errors.end(), {ENOENT, ENOENT, ENOENT});
+            errors.insert(errors.end(), 5, ENOENT);
         if (call == Call::create || call == Call::link || call == Call::mkdir)
-            errors.insert(errors.end(), {EEXIST, EEXIST, EEXIST});
+            errors.insert(errors.end(), 5, EEXIST);
     }
     return chance.one_of(errors);
 }
@@ -165,10 +173,10 @@ Action random_action(Call call, Chance& chance) {
     case Call::tell:
         return chance.one_of<Action>({kill, kill_after, stop, late, outage, lose_ticket});
     default:
-        return chance.one_of<Action>({kill,        kill_after,  kill_late,   kill_late, error,
-                                      error,       error_after, error_after, error_late, error_late,
-                                      late,        late_answer, stop,        outage,     hang,
-                                      lose_ticket, full,        read_only,   limit});
+        return chance.one_of<Action>({kill, kill_after, kill_late, kill_late, error, error,
+                                      error_after, error_after, error_late, error_late, late,
+                                      late_answer, stop, outage, hang, lose_ticket, full, read_only,
+                                      limit});
     }
 }
 

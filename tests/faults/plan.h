@@ -2,8 +2,8 @@
 //
 //   timeout 300; stub rename 1 error-late EIO 3000; daemon send * drop
 //
-// A fault is: whose call, which, the how many-th of that kind in the trial (* is each of them), what
-// happens to it, and for that an error, milliseconds, or a limit.
+// A fault is: whose call, which, the how many-th of that kind in the trial (* is each of them),
+// what happens to it, and for that an error, milliseconds, or a limit.
 #pragma once
 
 #include <optional>

@@ -17,12 +17,12 @@ namespace {
 
 // Not read(2), readv(2) and writev(2): with these the zygote and the lane talk to each other.
 constexpr int watched[] = {
-    SYS_rename, SYS_renameat,  SYS_renameat2, SYS_open,      SYS_creat,      SYS_openat,
-    SYS_openat2, SYS_unlink,   SYS_unlinkat,  SYS_rmdir,     SYS_link,       SYS_linkat,
-    SYS_mkdir,  SYS_mkdirat,   SYS_write,     SYS_pwrite64,  SYS_pwritev,    SYS_ftruncate,
-    SYS_close,  SYS_fsync,     SYS_fdatasync, SYS_getdents64, SYS_stat,      SYS_lstat,
-    SYS_fstat,  SYS_newfstatat, SYS_statx,    SYS_sendto,    SYS_sendmsg,    SYS_pread64,
-    SYS_execve, SYS_execveat,  SYS_faccessat2, SYS_fallocate,
+    SYS_rename,  SYS_renameat,   SYS_renameat2,  SYS_open,       SYS_creat,   SYS_openat,
+    SYS_openat2, SYS_unlink,     SYS_unlinkat,   SYS_rmdir,      SYS_link,    SYS_linkat,
+    SYS_mkdir,   SYS_mkdirat,    SYS_write,      SYS_pwrite64,   SYS_pwritev, SYS_ftruncate,
+    SYS_close,   SYS_fsync,      SYS_fdatasync,  SYS_getdents64, SYS_stat,    SYS_lstat,
+    SYS_fstat,   SYS_newfstatat, SYS_statx,      SYS_sendto,     SYS_sendmsg, SYS_pread64,
+    SYS_execve,  SYS_execveat,   SYS_faccessat2, SYS_fallocate,
 };
 
 // A call that waits for its answer is not interrupted by signals, which would have it made twice.
@@ -52,10 +52,9 @@ rfork::UniqueFd install_filter() {
     std::vector<sock_filter> code = program();
     sock_fprog filter{static_cast<unsigned short>(code.size()), code.data()};
     auto install = [&] {
-        return static_cast<int>(::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-                                          SECCOMP_FILTER_FLAG_NEW_LISTENER |
-                                              SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
-                                          &filter));
+        return static_cast<int>(::syscall(
+            SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+            SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &filter));
     };
     int fd = install();
     if (fd < 0 && errno == EACCES) { // without privilege only so

@@ -1,7 +1,8 @@
 // System calls that somebody else answers: seccomp(2)'s user notification.
 //
-// The filter is inherited by all that a process forks and executes, so one of them covers a program,
-// its copies, a daemon and static images that have no libc into which anything could be preloaded.
+// The filter is inherited by all that a process forks and executes, so one of them covers a
+// program, its copies, a daemon and static images that have no libc into which anything could be
+// preloaded.
 #pragma once
 
 #include "base/unique_fd.h"

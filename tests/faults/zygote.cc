@@ -21,12 +21,14 @@ struct Order {
     int timeout_ms;
 };
 
-template <class T> bool say(int fd, T words) {
+template <class T>
+bool say(int fd, T words) {
     iovec part{&words, sizeof words};
     return ::writev(fd, &part, 1) == sizeof words;
 }
 
-template <class T> bool hear(int fd, T& words) {
+template <class T>
+bool hear(int fd, T& words) {
     iovec part{&words, sizeof words};
     ssize_t got;
     while ((got = ::readv(fd, &part, 1)) < 0 && errno == EINTR) {

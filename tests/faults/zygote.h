@@ -1,5 +1,5 @@
-// The process from which a lane's programs are forked, because it has the filter and so its children
-// have it, too: "a filter that the program's parent has as well counts as surroundings".
+// The process from which a lane's programs are forked, because it has the filter and so its
+// children have it, too: "a filter that the program's parent has as well counts as surroundings".
 //
 // It and the lane talk by readv(2) and writev(2), which the filter lets pass.
 #pragma once
