@@ -66,7 +66,8 @@ enum {
  *     EAGAIN        a thread could not be stopped; or as from clone(2)
  *     ENOSPC, ENOMEM, EIO and others, as from write(2), clone(2) and mmap(2)
  *
- * Environment: RFORK_SPOOL, RFORK_KEY_FILE, RFORK_MONITOR, RFORK_TIMEOUT_MS; see rfork(3).
+ * Environment: RFORK_SPOOL, RFORK_KEY_FILE, RFORK_MONITOR, RFORK_TIMEOUT_MS, RFORK_IGNORE; see
+ * rfork(3).
  * Thread safety: yes. Other threads stand still for a moment, and are not told: no system call of
  * theirs returns EINTR for it. Calls from several threads are served one after the other. Not a
  * cancellation point.

@@ -13,6 +13,7 @@
 #include "api/arena.h"
 #include "api/clock.h"
 #include "api/doorbell.h"
+#include "api/inherited.h"
 #include "api/kept_frames.h"
 #include "api/last_error.h"
 #include "api/memory_marks.h"
@@ -124,8 +125,16 @@ Result<UniqueFd> create_image(int directory, const FreezeOrder& order) {
     return fd;
 }
 
+// What an image cannot carry (ENOTSUP) is told when all of it has been found.
+Result<void> go_on(capture::Snapshot& snapshot, Result<void> r) {
+    if (r || r.error().code != ENOTSUP)
+        return r;
+    snapshot.obstacles.add(r.error().sentence);
+    return {};
+}
+
 Result<void> collect(const capture::Self& self, capture::Snapshot& snapshot) {
-    if (Result<void> r = self.check_capturable(); !r)
+    if (Result<void> r = go_on(snapshot, self.check_capturable()); !r)
         return r;
     Result<capture::Identity> identity = self.identity();
     if (!identity)
@@ -134,8 +143,10 @@ Result<void> collect(const capture::Self& self, capture::Snapshot& snapshot) {
     if (Result<void> r = kinds::sort_descriptors(self, snapshot); !r)
         return r;
     for (kinds::Collector collector : kinds::collectors)
-        if (Result<void> r = collector(self, snapshot); !r)
+        if (Result<void> r = go_on(snapshot, collector(self, snapshot)); !r)
             return r;
+    if (snapshot.obstacles.any())
+        return snapshot.obstacles.error();
     return {};
 }
 
@@ -228,6 +239,8 @@ Result<std::uint64_t> freeze_here(const Handover& all) {
     snapshot.created = realtime_ns();
     snapshot.monitor = order.monitor;
     snapshot.unmaps_window = true; // rfork_landing does
+    snapshot.ignored = order.ignored;
+    snapshot.inherited = inherited_files();
     snapshot.departure = reinterpret_cast<std::uint64_t>(&rfork_depart);
     if (Result<void> r = collect(*self, snapshot); !r)
         return r.error();

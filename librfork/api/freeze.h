@@ -20,6 +20,7 @@ struct FreezeOrder {
     std::string key_file;  // read on the way, if not empty
     capture::Monitor monitor;
     int patience_ms = 0; // with threads that have called rfork_block()
+    capture::Ignored ignored;
 };
 
 struct Frozen {

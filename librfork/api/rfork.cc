@@ -105,6 +105,9 @@ Result<int> remote_fork(const Session& session, const char* host) {
     const Result<Settings> settings = read_settings();
     if (!settings)
         return settings.error();
+    const Result<capture::Ignored> ignored = read_ignored();
+    if (!ignored)
+        return ignored.error();
     const Result<remote::Address> parsed = remote::parse_address(host, remote::default_port);
     if (!parsed)
         return parsed.error();
@@ -123,6 +126,7 @@ Result<int> remote_fork(const Session& session, const char* host) {
     order.temporary = remote::temporary_name(order.id);
     order.name = remote::image_name(order.id);
     order.key_file = settings->key_file;
+    order.ignored = *ignored;
     order.patience_ms = settings->timeout_ms;
     order.monitor = narrator->dump_started(host);
     const Result<Frozen> frozen = freeze(session, order);
@@ -181,6 +185,10 @@ Result<int> checkpoint(const Session& session, const char* path) {
     if (!patience)
         return patience.error();
     order.patience_ms = *patience;
+    const Result<capture::Ignored> ignored = read_ignored();
+    if (!ignored)
+        return ignored.error();
+    order.ignored = *ignored;
     const Result<Frozen> frozen = freeze(session, order);
     if (!frozen)
         return frozen.error();

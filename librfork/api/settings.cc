@@ -32,6 +32,12 @@ Result<int> read_timeout() {
     return milliseconds("RFORK_TIMEOUT_MS", Settings{}.timeout_ms);
 }
 
+// A set-user-ID program must not lose what is its own by the word of who runs it.
+Result<capture::Ignored> read_ignored() {
+    const char* value = secure_getenv("RFORK_IGNORE");
+    return capture::parse_ignored(value ? value : "");
+}
+
 Result<Settings> read_settings() {
     Settings settings;
     Result<std::string> spool =

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "capture/ignored.h"
 
 #include <string>
 
@@ -15,6 +16,7 @@ struct Settings {
 };
 
 Result<Settings> read_settings();
-Result<int> read_timeout(); // in milliseconds
+Result<int> read_timeout();              // in milliseconds
+Result<capture::Ignored> read_ignored(); // RFORK_IGNORE
 
 } // namespace rfork::api

@@ -66,6 +66,9 @@ Result<MappingKind> classify_shared(const MemoryMapEntry& e) {
         return cannot_carry(e, "a System V shared memory segment", "detach it first (shmdt)");
     if (begins_with(e.name, "/memfd:"))
         return cannot_carry(e, "shared memory of a memfd", "unmap it first");
+    if (begins_with(e.name, "/[aio]"))
+        return cannot_carry(e, "a ring of asynchronous I/O (io_setup(2))",
+                            "give it back first (io_destroy)");
     if (ends_with(e.name, " (deleted)"))
         return cannot_carry(e, "a shared mapping of a deleted file", "unmap it first");
     if (e.name.empty() || e.name[0] != '/')

@@ -119,8 +119,4 @@ std::string label(const OpenDescription& d) {
     return "descriptor " + std::to_string(d.number()) + " (" + d.path + ")";
 }
 
-Error cannot_carry(const OpenDescription& d, const std::string& why) {
-    return {ENOTSUP, label(d) + " " + why + ": close it before the call"};
-}
-
 } // namespace rfork::capture

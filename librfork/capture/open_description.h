@@ -24,6 +24,8 @@ struct OpenDescription {
     std::int64_t id = -1;                      // the kernel's number for an eventfd; else -1
     std::string info;                          // /proc/PID/fdinfo/N of the first descriptor
     image::Kind kind = image::Kind::open_file; // whose collector takes it
+    bool refused = false;                      // an image cannot carry it
+    bool dropped = false;                      // likewise, but /dev/null takes its place
 
     int number() const { return slots.front().fd; }
 };
@@ -32,7 +34,5 @@ struct OpenDescription {
 Result<std::vector<OpenDescription>> list_open_descriptions(const Source&);
 
 std::string label(const OpenDescription&); // "descriptor 7 (pipe:[1234])"
-// ENOTSUP: "descriptor 7 (...) <why>: close it before the call".
-Error cannot_carry(const OpenDescription&, const std::string& why);
 
 } // namespace rfork::capture

@@ -4,6 +4,8 @@
 
 #include "arch/arch.h"
 #include "base/result.h"
+#include "capture/ignored.h"
+#include "capture/obstacles.h"
 #include "capture/open_description.h"
 #include "image/format.h"
 #include "kinds/thread/record.h"
@@ -103,6 +105,10 @@ struct Snapshot {
     std::uint64_t departure = 0; // ThreadRecord::departure of all threads
     std::uint64_t created = 0;
     Monitor monitor;
+
+    Ignored ignored;
+    std::span<const InheritedFile> inherited;
+    Obstacles obstacles; // if there are any, this is not to become an image
 
     Identity identity;
     std::vector<image::Mapping> mappings; // ascending, file offsets not yet assigned

@@ -1,14 +1,16 @@
 #include "kinds/descriptors.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 namespace rfork::kinds {
 namespace {
 
-using capture::cannot_carry;
 using capture::Snapshot;
+using capture::Sort;
 using capture::Source;
 
 constexpr struct {
@@ -31,13 +33,62 @@ image::Kind kind_of(const Source& source, const OpenDescriptions& all, const Ope
 }
 
 // What no kind can carry. A stream's locks are left behind with it.
-Result<void> check(const OpenDescription& d) {
-    if (d.locked && !(d.kind == image::Kind::open_file && is_stream(d)))
-        return cannot_carry(d, "holds a file lock, which an image cannot carry yet");
-    if (d.flags & O_ASYNC)
-        return cannot_carry(d, "sends a signal when it is ready (O_ASYNC), which an image cannot "
-                               "carry yet");
+Result<void> check(Snapshot& snapshot, OpenDescription& d) {
+    const bool is_file = d.kind == image::Kind::open_file;
+    if (is_file)
+        if (Result<void> r = check_open_file(d); !r)
+            return refuse(snapshot, d, sort_of(d), r.error());
+    if (d.locked && !snapshot.ignored.has(Sort::lock) && !(is_file && is_stream(d)))
+        return refuse(snapshot, d, Sort::lock,
+                      cannot_carry(d, "holds a file lock, which an image cannot carry yet "
+                                      "(RFORK_IGNORE=lock goes on without the lock)"));
+    if ((d.flags & O_ASYNC) && !snapshot.ignored.has(Sort::async))
+        return refuse(snapshot, d, Sort::async,
+                      cannot_carry(d, "sends a signal when it is ready (O_ASYNC), which an image "
+                                      "cannot carry yet (RFORK_IGNORE=async goes on without)"));
+    d.flags &= ~std::uint32_t(O_ASYNC);
     return {};
+}
+
+bool was_inherited(const Snapshot& snapshot, const OpenDescription& d) {
+    for (const DescriptorSlot& slot : d.slots)
+        for (const capture::InheritedFile& file : snapshot.inherited)
+            if (file.fd == slot.fd && file.device == d.st.st_dev && file.inode == d.st.st_ino)
+                return true;
+    return false;
+}
+
+void drop(Snapshot& snapshot, OpenDescription& d) {
+    d.kind = image::Kind::open_file;
+    d.dropped = true;
+    add_null(snapshot, d);
+}
+
+// Of the descriptors that share an open file, those that are to be left out.
+std::vector<DescriptorSlot> take_ignored(const capture::Ignored& ignored,
+                                         std::vector<DescriptorSlot>& slots) {
+    std::vector<DescriptorSlot> taken, kept;
+    for (const DescriptorSlot& slot : slots)
+        (ignored.has(slot.fd) ? taken : kept).push_back(slot);
+    slots = std::move(kept);
+    return taken;
+}
+
+void drop_by_number(Snapshot& snapshot, OpenDescriptions& all) {
+    if (snapshot.ignored.numbers.empty())
+        return;
+    OpenDescriptions kept;
+    for (OpenDescription& d : all) {
+        OpenDescription left_out = d;
+        left_out.slots = take_ignored(snapshot.ignored, d.slots);
+        if (!d.slots.empty())
+            kept.push_back(std::move(d));
+        if (left_out.slots.empty())
+            continue;
+        drop(snapshot, left_out);
+        kept.push_back(std::move(left_out));
+    }
+    all = std::move(kept);
 }
 
 } // namespace
@@ -46,15 +97,50 @@ Result<void> sort_descriptors(const Source& source, Snapshot& snapshot) {
     Result<OpenDescriptions> all = capture::list_open_descriptions(source);
     if (!all)
         return all.error();
-    for (OpenDescription& d : *all) {
-        d.kind = kind_of(source, *all, d);
-        if (Result<void> r = check(d); !r)
-            return r;
+    for (const OpenDescription& d : *all)
         for (const DescriptorSlot& slot : d.slots)
             snapshot.descriptors.push_back(slot.fd);
-    }
     std::sort(snapshot.descriptors.begin(), snapshot.descriptors.end());
+    drop_by_number(snapshot, *all);
+    for (OpenDescription& d : *all) {
+        if (d.dropped)
+            continue;
+        d.kind = kind_of(source, *all, d);
+        if (Result<void> r = check(snapshot, d); !r)
+            return r;
+    }
     snapshot.open_descriptions = std::move(*all);
+    return {};
+}
+
+Error cannot_carry(const OpenDescription& d, const std::string& why) {
+    return {ENOTSUP, label(d) + " " + why};
+}
+
+Sort sort_of(const OpenDescription& d) {
+    const mode_t mode = d.st.st_mode;
+    if (d.path.compare(0, 6, "/proc/") == 0 || d.path.compare(0, 5, "/sys/") == 0)
+        return Sort::proc;
+    if ((S_ISREG(mode) || S_ISDIR(mode)) && d.path.compare(0, 1, "/") == 0)
+        return Sort::deleted;
+    if (d.flags & O_PATH)
+        return Sort::other;
+    return S_ISSOCK(mode)                   ? Sort::socket
+           : S_ISFIFO(mode)                 ? Sort::pipe
+           : S_ISCHR(mode) || S_ISBLK(mode) ? Sort::device
+                                            : Sort::other;
+}
+
+Result<void> refuse(Snapshot& snapshot, OpenDescription& d, Sort sort, const Error& error) {
+    if (error.code != ENOTSUP)
+        return error;
+    const bool inherited = was_inherited(snapshot, d);
+    if (snapshot.ignored.has(sort) || (inherited && snapshot.ignored.inherited)) {
+        drop(snapshot, d);
+        return {};
+    }
+    d.refused = true;
+    snapshot.obstacles.add_descriptor(d.number(), error.sentence, inherited);
     return {};
 }
 

@@ -31,6 +31,33 @@ bool is_epoll(const capture::Source&, const OpenDescriptions&, const OpenDescrip
 // A standard stream, if no kind has recognised it: the copy's is the one the image is started with.
 bool is_stream(const OpenDescription&);
 
+// What an image cannot carry. ENOTSUP, "descriptor 7 (...) <why>"; the remedy is added later, since
+// it depends on where the descriptor comes from.
+Error cannot_carry(const OpenDescription&, const std::string& why);
+
+// Takes note that a description cannot be carried (ENOTSUP), or, if RFORK_IGNORE says so, puts
+// /dev/null in its place. Other errors come back.
+Result<void> refuse(capture::Snapshot&, OpenDescription&, capture::Sort, const Error&);
+capture::Sort sort_of(const OpenDescription&); // as users call it
+
+// Has each description of a kind collected.
+template <class Add>
+Result<void> collect_each(capture::Snapshot& snapshot, image::Kind kind, Add add) {
+    for (OpenDescription& d : snapshot.open_descriptions) {
+        if (d.kind != kind || d.dropped || d.refused)
+            continue;
+        if (Result<void> r = add(d); !r)
+            if (r = refuse(snapshot, d, sort_of(d), r.error()); !r)
+                return r;
+    }
+    return {};
+}
+
+// Of a description that is no other kind's: whether open_file can carry it.
+Result<void> check_open_file(const OpenDescription&);
+// The record of a descriptor that is left out.
+void add_null(capture::Snapshot&, const OpenDescription&);
+
 // Whether the kernel calls it "anon_inode:[name]".
 bool is_anonymous(const OpenDescription&, const char* name);
 

@@ -68,6 +68,14 @@ static void refused(const char *words, int fd) {
     fflush(stdout);
 }
 
+static void refused_without(const char *words) {
+    refused("", -1);
+    if (strstr(rfork_strerror_last(), words)) {
+        fprintf(stderr, "%s: there must be no \"%s\": %s\n", current, words, rfork_strerror_last());
+        _exit(1);
+    }
+}
+
 static int at(int number, int fd) {
     if (fd < 0)
         _exit(NOT_HERE);
@@ -128,8 +136,16 @@ static void timer_on_other_process(void) {
     CHECK(timer_create(clock, &event, &timer) == 0);
     refused("POSIX timer 0 runs on the CPU time of process", -1);
 }
+static void mode_forbids_writing(void) {
+    if (geteuid() == 0)
+        _exit(NOT_HERE);
+    const int fd = at(5, open(beside("read-only"), O_RDWR | O_CREAT, 0600));
+    CHECK(fchmod(fd, 0444) == 0);
+    refused("is open for writing, which its mode no longer allows (0444)", fd);
+    CHECK(unlink(beside("read-only")) == 0);
+}
 static void memory_file(void) {
-    refused("deleted file", at(5, memfd_create("some name", 0)));
+    refused("memfd_create", at(5, memfd_create("some name", 0)));
 }
 static void mapped_memory_file(void) {
     const int fd = memfd_create("some name", 0);
@@ -137,6 +153,12 @@ static void mapped_memory_file(void) {
     CHECK(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) != MAP_FAILED);
     CHECK(close(fd) == 0);
     refused("some name", -1);
+}
+static void asynchronous_io(void) {
+    unsigned long context = 0;
+    if (syscall(SYS_io_setup, 1, &context) != 0)
+        _exit(NOT_HERE);
+    refused("a ring of asynchronous I/O", -1);
 }
 static void deleted_file(void) {
     const int fd = at(8, open(beside("gone"), O_RDWR | O_CREAT, 0600));
@@ -291,6 +313,17 @@ static void unix_connection(void) {
     CHECK(close(accept(server, NULL, NULL)) == 0 && unlink(address.sun_path) == 0);
     refused("no longer", server);
 }
+static void two_sockets_of_one_path(void) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", beside("socket"));
+    for (int fd = 20; fd <= 21; fd++) {
+        at(fd, socket(AF_UNIX, SOCK_STREAM, 0));
+        CHECK(unlink(address.sun_path) == 0 || errno == ENOENT);
+        CHECK(bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 5) == 0);
+    }
+    refused("where its socket is no longer", 20);
+    CHECK(unlink(address.sun_path) == 0);
+}
 static void socket_filter(void) {
     struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, 0xffffffff);
     const struct sock_fprog program = {.len = 1, .filter = &allow};
@@ -300,6 +333,23 @@ static void socket_filter(void) {
     CHECK(listen(fd, 5) == 0);
     refused("filter", fd);
 }
+static void all_at_once(void) {
+    int ends[2];
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0 && ends[0] == 3 && ends[1] == 4);
+    CHECK(fcntl(3, F_SETFL, O_ASYNC) == 0); /* not what stands in the way */
+    refused("3 (socket", 3);
+    for (int fd = 5; fd < 20; fd += 2)
+        at(fd, memfd_create("some name", 0));
+    CHECK(mkdir(beside("gone"), 0700) == 0);
+    CHECK(chdir(beside("gone")) == 0 && rmdir(beside("gone")) == 0);
+    refused("is a socket", 3);
+    refused("is a socket", 4);
+    refused("is memory", 5);
+    refused("and 6 more: close them before the call, or", -1);
+    refused("working directory", -1);
+    refused_without("descriptor 11 ");
+    refused_without("O_ASYNC");
+}
 static void watcher(void) {
     refused("inotify", at(5, inotify_init()));
 }
@@ -307,7 +357,7 @@ static void process_descriptor(void) {
     refused("", at(5, (int)syscall(SYS_pidfd_open, getpid(), 0)));
 }
 static void name_space(void) {
-    refused("", at(5, open("/proc/self/ns/net", O_RDONLY)));
+    refused("a kind", at(5, open("/proc/self/ns/net", O_RDONLY)));
 }
 static void device(void) {
     refused("device", at(5, open("/dev/ptmx", O_RDWR | O_NOCTTY)));
@@ -378,8 +428,10 @@ static const struct {
     CASE(unix_socket),
     CASE(inet_socket),
     CASE(timer_on_other_process),
+    CASE(mode_forbids_writing),
     CASE(memory_file),
     CASE(mapped_memory_file),
+    CASE(asynchronous_io),
     CASE(deleted_file),
     CASE(replaced_file),
     CASE(unlinked_name),
@@ -399,7 +451,9 @@ static const struct {
     CASE(asynchronous_pipe),
     CASE(tcp_connection),
     CASE(unix_connection),
+    CASE(two_sockets_of_one_path),
     CASE(socket_filter),
+    CASE(all_at_once),
     CASE(watcher),
     CASE(process_descriptor),
     CASE(name_space),

@@ -21,7 +21,6 @@
 namespace rfork::kinds {
 namespace {
 
-using capture::cannot_carry;
 using capture::Snapshot;
 using capture::Source;
 
@@ -109,17 +108,35 @@ struct Instance {
     bool added = false;
 };
 
+// EPIOCSPARAMS, Linux 6.9.
+bool polls_busily(int fd) {
+    struct {
+        std::uint32_t microseconds;
+        std::uint16_t budget;
+        std::uint8_t prefer, pad;
+    } parameters{};
+    return ioctl(fd, _IOR(0x8a, 2, decltype(parameters)), &parameters) == 0 &&
+           (parameters.microseconds || parameters.budget || parameters.prefer);
+}
+
 Result<Instance> examine(const Source& source, const OpenDescriptions& all,
                          const OpenDescription& epoll) {
     if (epoll.info.size() >= capture::Source::read_limit)
         return cannot_carry(epoll, "watches more files than an image can carry");
     Instance instance{&epoll, {}, {}};
+    const Result<UniqueFd> fd = source.descriptor(epoll.number());
+    if (!fd)
+        return fd.error();
+    if (polls_busily(fd->get()))
+        return cannot_carry(epoll, "polls the network busily, which an image cannot carry yet");
     for (const Watched& watched : parse(epoll.info)) {
         const OpenDescription* d = find(source, all, epoll, watched);
         if (!d)
             return cannot_carry(epoll, "watches a file that was descriptor " +
                                            std::to_string(watched.number) +
                                            " and is no longer open in this process");
+        if (d->dropped)
+            continue;
         const bool same_number = has_number(*d, watched.number);
         EpollEntry entry{};
         entry.number = std::int32_t(watched.number);
@@ -144,24 +161,11 @@ bool may_be_ready(const Snapshot& snapshot, int fd) {
     return ::poll(&poll, 1, 0) != 0;
 }
 
-// EPIOCSPARAMS, Linux 6.9.
-bool polls_busily(int fd) {
-    struct {
-        std::uint32_t microseconds;
-        std::uint16_t budget;
-        std::uint8_t prefer, pad;
-    } parameters{};
-    return ioctl(fd, _IOR(0x8a, 2, decltype(parameters)), &parameters) == 0 &&
-           (parameters.microseconds || parameters.budget || parameters.prefer);
-}
-
 Result<void> add(const Source& source, Snapshot& snapshot, const Instance& instance) {
     const OpenDescription& d = *instance.description;
     const Result<UniqueFd> fd = source.descriptor(d.number());
     if (!fd)
         return fd.error();
-    if (polls_busily(fd->get()))
-        return cannot_carry(d, "polls the network busily, which an image cannot carry yet");
     EpollRecord record{};
     record.flags = d.flags;
     record.ready = may_be_ready(snapshot, fd->get());
@@ -191,14 +195,16 @@ bool is_epoll(const Source&, const OpenDescriptions&, const OpenDescription& d) 
 
 Result<void> collect_epoll(const Source& source, Snapshot& snapshot) {
     std::vector<Instance> all;
-    for (const OpenDescription& d : snapshot.open_descriptions) {
-        if (d.kind != image::Kind::epoll)
-            continue;
-        Result<Instance> instance = examine(source, snapshot.open_descriptions, d);
-        if (!instance)
-            return instance.error();
-        all.push_back(std::move(*instance));
-    }
+    Result<void> examined =
+        collect_each(snapshot, image::Kind::epoll, [&](const OpenDescription& d) -> Result<void> {
+            Result<Instance> instance = examine(source, snapshot.open_descriptions, d);
+            if (!instance)
+                return instance.error();
+            all.push_back(std::move(*instance));
+            return {};
+        });
+    if (!examined)
+        return examined;
     // The kernel lets none watch itself by way of others, so each round finds one.
     for (std::size_t round = 0; round < all.size(); ++round) {
         for (Instance& instance : all) {

@@ -67,11 +67,8 @@ bool is_event_fd(const Source&, const OpenDescriptions&, const OpenDescription& 
 }
 
 Result<void> collect_event_fd(const Source& source, Snapshot& snapshot) {
-    for (const OpenDescription& d : snapshot.open_descriptions)
-        if (d.kind == image::Kind::event_fd)
-            if (Result<void> r = add(source, snapshot, d); !r)
-                return r;
-    return {};
+    return collect_each(snapshot, image::Kind::event_fd,
+                        [&](const OpenDescription& d) { return add(source, snapshot, d); });
 }
 
 } // namespace rfork::kinds

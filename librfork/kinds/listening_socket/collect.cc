@@ -20,12 +20,12 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 
 namespace rfork::kinds {
 namespace {
 
-using capture::cannot_carry;
 using capture::Snapshot;
 using capture::Source;
 
@@ -173,9 +173,8 @@ Result<void> check_filter(const OpenDescription& d, int fd) {
 Result<void> check_queue(const OpenDescription& d, int fd) {
     pollfd poll{fd, POLLIN, 0};
     if (::poll(&poll, 1, 0) != 0)
-        return Error{ENOTSUP, label(d) + " is a listening socket with connections that wait to be "
-                                         "accepted, which an image cannot carry: accept or close "
-                                         "them before the call"};
+        return cannot_carry(d, "is a listening socket with connections that wait to be accepted, "
+                               "which an image cannot carry (accept them first)");
     return {};
 }
 
@@ -184,9 +183,33 @@ struct UnixQuestion {
     unix_diag_req request;
 };
 
-// The queue length given to listen(2), which only sock_diag(7) tells of a Unix socket; where that
-// is missing, the largest.
-int unix_backlog(const OpenDescription& d) {
+// What only sock_diag(7) tells of a Unix socket.
+struct UnixFacts {
+    int backlog = SOMAXCONN; // given to listen(2); where nobody tells, the largest
+    unix_diag_vfs file{};    // that bind(2) made; 0: not known
+};
+
+UnixFacts parse_answer(const char* answer, std::size_t size) {
+    UnixFacts facts;
+    for (std::size_t at = NLMSG_ALIGN(NLMSG_LENGTH(sizeof(unix_diag_msg)));
+         at + sizeof(nlattr) <= size;) {
+        const auto* attribute = reinterpret_cast<const nlattr*>(answer + at);
+        const std::size_t length = attribute->nla_len;
+        if (length < sizeof *attribute || at + length > size)
+            break;
+        if (attribute->nla_type == UNIX_DIAG_RQLEN &&
+            length >= sizeof *attribute + sizeof(unix_diag_rqlen))
+            facts.backlog =
+                int(reinterpret_cast<const unix_diag_rqlen*>(attribute + 1)->udiag_wqueue);
+        else if (attribute->nla_type == UNIX_DIAG_VFS &&
+                 length >= sizeof *attribute + sizeof(unix_diag_vfs))
+            facts.file = *reinterpret_cast<const unix_diag_vfs*>(attribute + 1);
+        at += NLA_ALIGN(length);
+    }
+    return facts;
+}
+
+UnixFacts ask_unix(const OpenDescription& d) {
     const UniqueFd diag(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
     UnixQuestion question{};
     question.header.nlmsg_len = sizeof question;
@@ -195,24 +218,17 @@ int unix_backlog(const OpenDescription& d) {
     question.request.sdiag_family = AF_UNIX;
     question.request.udiag_states = ~0u;
     question.request.udiag_ino = std::uint32_t(d.st.st_ino);
-    question.request.udiag_show = UDIAG_SHOW_RQLEN;
+    question.request.udiag_show = UDIAG_SHOW_RQLEN | UDIAG_SHOW_VFS;
     std::fill_n(question.request.udiag_cookie, 2, ~0u);
     alignas(8) char answer[1024];
     if (!diag || send(diag.get(), &question, sizeof question, 0) != sizeof question)
-        return SOMAXCONN;
+        return {};
     const ssize_t got = recv(diag.get(), answer, sizeof answer, 0);
     const auto* header = reinterpret_cast<const nlmsghdr*>(answer);
     if (got < ssize_t(sizeof *header + sizeof(unix_diag_msg)) ||
         header->nlmsg_type != SOCK_DIAG_BY_FAMILY || header->nlmsg_len > got)
-        return SOMAXCONN;
-    for (std::size_t at = NLMSG_ALIGN(NLMSG_LENGTH(sizeof(unix_diag_msg)));
-         at + sizeof(nlattr) + sizeof(unix_diag_rqlen) <= header->nlmsg_len;) {
-        const auto* attribute = reinterpret_cast<const nlattr*>(answer + at);
-        if (attribute->nla_type == UNIX_DIAG_RQLEN)
-            return int(reinterpret_cast<const unix_diag_rqlen*>(attribute + 1)->udiag_wqueue);
-        at += std::max<std::size_t>(NLA_ALIGN(attribute->nla_len), sizeof *attribute);
-    }
-    return SOMAXCONN;
+        return {};
+    return parse_answer(answer, header->nlmsg_len);
 }
 
 Result<int> tcp_backlog(const OpenDescription& d, int fd) {
@@ -244,21 +260,60 @@ std::string ip_address(const ListeningSocketRecord& record) {
     return "[" + std::string(text) + "]:" + std::to_string(ntohs(address.sin6_port));
 }
 
+bool has_file(const ListeningSocketRecord& record) {
+    return record.domain == AF_UNIX &&
+           reinterpret_cast<const sockaddr_un&>(record.address).sun_path[0] != '\0';
+}
+
+enum class Same { no, yes, unknown };
+
+// Whether a file is the one that bind(2) has made. The kernel tells half of the inode's number, and
+// the device as it calls it itself, which some file systems (btrfs) do not.
+Same compare(const unix_diag_vfs& bound, const struct stat& st) {
+    constexpr unsigned minor_bits = 20;
+    const auto device = std::uint32_t(major(st.st_dev) << minor_bits | minor(st.st_dev));
+    if (bound.udiag_vfs_ino == 0 || bound.udiag_vfs_dev != device)
+        return Same::unknown;
+    return bound.udiag_vfs_ino == std::uint32_t(st.st_ino) ? Same::yes : Same::no;
+}
+
+// Another socket of the program that was bound to the same path: the later one's file has replaced
+// the other's.
+bool has_rival(const Source& source, const OpenDescriptions& all, const OpenDescription& d,
+               const ListeningSocketRecord& record) {
+    for (const OpenDescription& other : all) {
+        if (&other == &d || other.kind != image::Kind::listening_socket || other.dropped)
+            continue;
+        const Result<UniqueFd> fd = source.descriptor(other.number());
+        std::uint8_t address[sizeof record.address] = {};
+        socklen_t size = sizeof address;
+        if (fd && getsockname(fd->get(), reinterpret_cast<sockaddr*>(address), &size) == 0 &&
+            std::memcmp(address, record.address, sizeof address) == 0)
+            return true;
+    }
+    return false;
+}
+
 // A path is looked up as the program would, from its working directory.
-Result<void> check_file(const OpenDescription& d, ListeningSocketRecord& record) {
-    const auto& address = reinterpret_cast<const sockaddr_un&>(record.address);
+Result<void> check_file(const Source& source, const Snapshot& snapshot, const OpenDescription& d,
+                        const unix_diag_vfs& bound, ListeningSocketRecord& record) {
     record.mode = no_socket_file;
-    if (record.domain != AF_UNIX || address.sun_path[0] == '\0')
+    if (!has_file(record))
         return {};
     struct stat st;
-    const std::string path = unix_address(address, record.address_size);
-    if (lstat(path.c_str(), &st) != 0 || !S_ISSOCK(st.st_mode))
+    const std::string path =
+        unix_address(reinterpret_cast<const sockaddr_un&>(record.address), record.address_size);
+    const bool there = lstat(path.c_str(), &st) == 0 && S_ISSOCK(st.st_mode);
+    const Same same = there ? compare(bound, st) : Same::no;
+    if (same == Same::no ||
+        (same == Same::unknown && has_rival(source, snapshot.open_descriptions, d, record)))
         return cannot_carry(d, "listens at '" + path + "', where its socket is no longer");
     record.mode = st.st_mode & 07777;
     return {};
 }
 
-Result<ListeningSocketRecord> examine(const OpenDescription& d, int fd) {
+Result<ListeningSocketRecord> examine(const Source& source, const Snapshot& snapshot,
+                                      const OpenDescription& d, int fd) {
     ListeningSocketRecord record{};
     record.domain = number_of(fd, SOL_SOCKET, SO_DOMAIN);
     record.type = number_of(fd, SOL_SOCKET, SO_TYPE);
@@ -268,11 +323,14 @@ Result<ListeningSocketRecord> examine(const OpenDescription& d, int fd) {
     if (getsockname(fd, reinterpret_cast<sockaddr*>(record.address), &size) != 0)
         return system_error(errno, "cannot ask for the address of " + label(d));
     record.address_size = size;
+    const UnixFacts facts = record.domain == AF_UNIX ? ask_unix(d) : UnixFacts();
     const Result<int> backlog =
-        record.domain == AF_UNIX ? Result<int>(unix_backlog(d)) : tcp_backlog(d, fd);
+        record.domain == AF_UNIX ? Result<int>(facts.backlog) : tcp_backlog(d, fd);
     if (!backlog)
         return backlog.error();
     record.backlog = *backlog;
+    if (Result<void> r = check_file(source, snapshot, d, facts.file, record); !r)
+        return r.error();
     return record;
 }
 
@@ -284,11 +342,9 @@ Result<void> add(const Source& source, Snapshot& snapshot, const OpenDescription
         return r;
     if (Result<void> r = check_filter(d, fd->get()); !r)
         return r;
-    Result<ListeningSocketRecord> record = examine(d, fd->get());
+    Result<ListeningSocketRecord> record = examine(source, snapshot, d, fd->get());
     if (!record)
         return record.error();
-    if (Result<void> r = check_file(d, *record); !r)
-        return r;
     const Result<std::vector<SocketOption>> set = options_of(d, fd->get(), *record);
     if (!set)
         return set.error();
@@ -320,11 +376,8 @@ bool is_listening_socket(const Source& source, const OpenDescriptions&, const Op
 }
 
 Result<void> collect_listening_socket(const Source& source, Snapshot& snapshot) {
-    for (const OpenDescription& d : snapshot.open_descriptions)
-        if (d.kind == image::Kind::listening_socket)
-            if (Result<void> r = add(source, snapshot, d); !r)
-                return r;
-    return {};
+    return collect_each(snapshot, image::Kind::listening_socket,
+                        [&](const OpenDescription& d) { return add(source, snapshot, d); });
 }
 
 } // namespace rfork::kinds

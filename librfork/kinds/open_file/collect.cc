@@ -6,28 +6,55 @@
 #include "remote/spool.h"
 
 #include <cerrno>
+#include <cstdio>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 namespace rfork::kinds {
 namespace {
 
-using capture::cannot_carry;
 using capture::Snapshot;
 using capture::Source;
 
-// The file that a path names must still be the one that is open, or the copy would get another.
+constexpr int access_of(std::uint32_t flags) {
+    const std::uint32_t mode = flags & O_ACCMODE;
+    return mode == O_RDONLY ? R_OK : mode == O_WRONLY ? W_OK : R_OK | W_OK;
+}
+
+Result<void> check_mode(const OpenDescription& d) {
+    const int access = access_of(d.flags);
+    if ((d.flags & O_PATH) || faccessat(AT_FDCWD, d.path.c_str(), access, AT_EACCESS) == 0)
+        return {};
+    const std::string what = access == R_OK ? "is open for reading, " : "is open for writing, ";
+    if (errno != EACCES)
+        return cannot_carry(d, what + "and could not be opened so again (" +
+                                   std::string(errno_text(errno)) + ")");
+    char mode[8];
+    std::snprintf(mode, sizeof mode, "%04o", d.st.st_mode & 07777);
+    return cannot_carry(d, what + "which its mode no longer allows (" + mode +
+                               "), so that it could not be opened again");
+}
+
+// The file that a path names must still be the one that is open, or the copy would get another; and
+// who has it open must be allowed to open it so again, which the mode may have been changed to
+// forbid.
 Result<void> check_path(const OpenDescription& d) {
     struct stat named;
     if (d.st.st_nlink == 0)
-        return cannot_carry(d, "is a deleted file, whose contents an image cannot carry yet");
-    if (stat(d.path.c_str(), &named) != 0 && errno == EACCES)
-        return cannot_carry(d, "is a file that you may no longer look up by its path");
-    if (stat(d.path.c_str(), &named) != 0 || named.st_dev != d.st.st_dev ||
-        named.st_ino != d.st.st_ino)
+        return cannot_carry(d, d.path.compare(0, 7, "/memfd:") == 0
+                                   ? "is memory that was made with memfd_create(2), which an image "
+                                     "cannot carry yet"
+                                   : "is a deleted file, whose contents an image cannot carry yet");
+    if (stat(d.path.c_str(), &named) != 0) {
+        if (errno == EACCES)
+            return cannot_carry(d, "is a file that you may no longer look up by its path");
+        named = {};
+    }
+    if (named.st_dev != d.st.st_dev || named.st_ino != d.st.st_ino)
         return cannot_carry(d, "is a file that is no longer at that path");
-    return {};
+    return check_mode(d);
 }
 
 // Devices that keep nothing between two calls. Linux: Documentation/admin-guide/devices.txt.
@@ -63,8 +90,8 @@ bool is_both_ends(const OpenDescription& d) {
 Error cannot_carry_pipe(const OpenDescription& d) {
     if (d.path.compare(0, 1, "/") == 0)
         return cannot_carry(d, "is a named pipe, which an image cannot carry yet");
-    return cannot_carry(d, "is a pipe; its other end is not in this process, and an image cannot "
-                           "carry such a pipe yet");
+    return cannot_carry(d, "is a pipe whose other end is in another process, which an image cannot "
+                           "carry yet");
 }
 
 Result<FileType> recognise(const OpenDescription& d) {
@@ -72,7 +99,8 @@ Result<FileType> recognise(const OpenDescription& d) {
         return FileType::stream;
     if (is_kernel_file(d))
         return cannot_carry(d, "speaks of this machine, which an image cannot carry");
-    if (S_ISREG(d.st.st_mode))
+    const bool has_path = d.path.compare(0, 1, "/") == 0; // a namespace has none
+    if (S_ISREG(d.st.st_mode) && has_path)
         return FileType::regular;
     if (S_ISDIR(d.st.st_mode))
         return FileType::directory;
@@ -124,33 +152,44 @@ void add_streams(Snapshot& snapshot, const OpenDescription& d) {
     }
 }
 
-Result<void> add(Snapshot& snapshot, const OpenDescription& d) {
-    const Result<FileType> type = recognise(d);
-    if (!type)
-        return type.error();
-    if (*type == FileType::stream) {
+void add(Snapshot& snapshot, const OpenDescription& d) {
+    const FileType type = *recognise(d);
+    if (type == FileType::stream)
         add_streams(snapshot, d);
-        return {};
-    }
-    if (Result<void> r = check_path(d); !r)
-        return r;
-    add_record(snapshot, *type, d, d.slots);
-    return {};
+    else
+        add_record(snapshot, type, d, d.slots);
 }
 
 } // namespace
 
 bool is_stream(const OpenDescription& d) {
-    return d.number() <= 2 && ((S_ISFIFO(d.st.st_mode) && !is_both_ends(d)) || S_ISSOCK(d.st.st_mode) || is_log(d) ||
-                               (S_ISCHR(d.st.st_mode) && !is_stateless_device(d.st)));
+    return d.number() <= 2 &&
+           ((S_ISFIFO(d.st.st_mode) && !is_both_ends(d)) || S_ISSOCK(d.st.st_mode) || is_log(d) ||
+            (S_ISCHR(d.st.st_mode) && !is_stateless_device(d.st)));
+}
+
+Result<void> check_open_file(const OpenDescription& d) {
+    const Result<FileType> type = recognise(d);
+    if (!type)
+        return type.error();
+    if (*type == FileType::stream)
+        return {};
+    return check_path(d);
+}
+
+void add_null(Snapshot& snapshot, const OpenDescription& d) {
+    OpenDescription null = d;
+    null.path = "/dev/null";
+    null.flags = d.flags & O_ACCMODE;
+    null.position = 0;
+    add_record(snapshot, FileType::device, null, null.slots);
 }
 
 Result<void> collect_open_file(const Source&, Snapshot& snapshot) {
-    for (const OpenDescription& d : snapshot.open_descriptions)
-        if (d.kind == image::Kind::open_file)
-            if (Result<void> r = add(snapshot, d); !r)
-                return r;
-    return {};
+    return collect_each(snapshot, image::Kind::open_file, [&](const OpenDescription& d) {
+        add(snapshot, d);
+        return Result<void>();
+    });
 }
 
 } // namespace rfork::kinds

@@ -31,7 +31,6 @@
 namespace rfork::kinds {
 namespace {
 
-using capture::cannot_carry;
 using capture::Snapshot;
 using capture::Source;
 
@@ -44,7 +43,8 @@ bool is_writable(const OpenDescription& d) {
 }
 
 bool is_anonymous_pipe(const OpenDescription& d) {
-    return S_ISFIFO(d.st.st_mode) && !(d.flags & O_PATH) && d.path.compare(0, 6, "pipe:[") == 0;
+    return S_ISFIFO(d.st.st_mode) && !d.dropped && !(d.flags & O_PATH) &&
+           d.path.compare(0, 6, "pipe:[") == 0;
 }
 
 bool same_pipe(const OpenDescription& a, const OpenDescription& b) {

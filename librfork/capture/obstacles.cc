@@ -1,0 +1,87 @@
+#include "capture/obstacles.h"
+
+#include <cerrno>
+
+namespace rfork::capture {
+namespace {
+
+constexpr std::size_t room = 600; // for what is named: a sentence has an end
+constexpr std::size_t numbers_at_most = 6;
+
+void append(std::string& list, const char* separator, const std::string& item) {
+    if (!list.empty())
+        list += separator;
+    list += item;
+}
+
+// Joins what fits, the first in any case, and tells how many did not.
+class Enumeration {
+  public:
+    void add(const std::string& item) {
+        if (left_out_ > 0 || (!text_.empty() && text_.size() + item.size() > room))
+            ++left_out_;
+        else
+            append(text_, "; ", item);
+    }
+    std::string text() const {
+        return left_out_ ? text_ + "; and " + std::to_string(left_out_) + " more" : text_;
+    }
+
+  private:
+    std::string text_;
+    std::size_t left_out_ = 0;
+};
+
+} // namespace
+
+void Obstacles::add_descriptor(int number, std::string what, bool inherited) {
+    descriptors_.push_back({number, std::move(what), inherited});
+}
+
+void Obstacles::add(std::string sentence) {
+    others_.push_back(std::move(sentence));
+}
+
+// What to do about the descriptors.
+std::string Obstacles::remedy() const {
+    std::string own, inherited, numbers, redirections;
+    for (const Descriptor& d : descriptors_) {
+        const std::string number = std::to_string(d.number);
+        append(numbers, ",", number);
+        append(d.inherited ? inherited : own, ", ", number);
+        if (d.inherited)
+            append(redirections, " ", number + ">&-");
+    }
+    const bool one = descriptors_.size() == 1, mixed = !own.empty() && !inherited.empty();
+    const char* it = one ? "it" : "them";
+    std::string text;
+    if (!own.empty())
+        text = std::string("close ") + (mixed ? own : it) + " before the call";
+    if (!inherited.empty())
+        append(text, "; ",
+               (mixed ? inherited
+                : one ? "it"
+                      : "they") +
+                   (inherited.find(',') == std::string::npos ? " was" : " were") +
+                   " there when the program started, so start it with " + redirections);
+    if (descriptors_.size() > numbers_at_most)
+        return text + ", or name them, or their sorts, in RFORK_IGNORE (rfork(3))";
+    return text + ", or set RFORK_IGNORE=" + numbers + (own.empty() ? " (or inherited)" : "") +
+           " to go on without " + it;
+}
+
+Error Obstacles::error() const {
+    Enumeration descriptors, others;
+    for (const Descriptor& d : descriptors_)
+        descriptors.add(d.what);
+    for (const std::string& other : others_)
+        others.add(other);
+    std::string sentence = descriptors.text();
+    if (!descriptors_.empty())
+        sentence += ": " + remedy();
+    if (!others_.empty())
+        append(sentence, "; ", others.text());
+    return {ENOTSUP, sentence};
+}
+
+} // namespace rfork::capture

@@ -1,0 +1,34 @@
+// What stands in the way of an image: all of it, so that nobody has to meet one obstacle after the
+// other.
+#pragma once
+
+#include "base/result.h"
+
+#include <string>
+#include <vector>
+
+namespace rfork::capture {
+
+class Obstacles {
+  public:
+    // A descriptor, and what of it an image cannot carry: "descriptor 7 (...) is a pipe ...".
+    void add_descriptor(int number, std::string what, bool inherited);
+    // A sentence that ends in its own remedy.
+    void add(std::string sentence);
+
+    bool any() const { return !descriptors_.empty() || !others_.empty(); }
+    Error error() const; // ENOTSUP
+
+  private:
+    struct Descriptor {
+        int number;
+        std::string what;
+        bool inherited;
+    };
+    std::string remedy() const;
+
+    std::vector<Descriptor> descriptors_;
+    std::vector<std::string> others_;
+};
+
+} // namespace rfork::capture
