@@ -100,16 +100,6 @@ bool has_the_pid(const Stub& stub, const ProcessRecord& record) {
             ((stub.rights.effective & bit(cap_sys_admin)) && tids_are_free(stub, record.pid)));
 }
 
-// What was ignored or inherited would keep us from seeing our children end.
-void default_signal_actions() {
-    struct {
-        std::uint64_t handler, flags, restorer, mask;
-    } const action{};
-    constexpr int signals = 64;
-    for (int number = 1; number <= signals; ++number) // but for SIGKILL and SIGSTOP
-        arch::syscall(__NR_rt_sigaction, number, &action, nullptr, sizeof action.mask);
-}
-
 bool has_terminal() {
     const long fd = arch::syscall(__NR_open, "/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (fd < 0)
@@ -154,7 +144,7 @@ class Birth {
 
     // Returns in the program; the process that was executed stays behind.
     void run() {
-        default_signal_actions();
+        default_action(SIGCHLD); // ignored, it would keep us from seeing our children end
         family_.board = make_board(stub_);
         family_.own_session = arch::syscall(__NR_getsid, 0) == own_pid() && !has_terminal();
         long pid = by_right();
@@ -231,7 +221,7 @@ class Birth {
     void be_the_program() {
         arch::syscall(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL);
         if (!own_namespace_ && arch::syscall(__NR_getppid) != stub_.outer_pid)
-            arch::syscall(__NR_exit_group, 1);
+            arch::syscall(__NR_exit_group, refusal_status);
         if (family_.own_session)
             arch::syscall(__NR_setsid);
         if (own_namespace_)

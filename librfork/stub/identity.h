@@ -62,6 +62,7 @@ void start_helper(const Stub&, Family&, HelperKind); // family.helper
 Answer tell_helper(Family&, Command);
 
 // supervisor.cc
+void default_action(int signal);
 void dismiss_helper(Family&); // once the program has ended, or if there is none
 [[noreturn]] void supervise(const Stub&, Family);
 

@@ -20,7 +20,8 @@ namespace {
 static_assert(offsetof(image::Header, window) + offsetof(image::Window, frames) ==
               HEADER_WINDOW_FRAMES);
 
-struct Start { // what the kernel put on the initial stack
+struct Start {        // what the kernel put on the initial stack
+    const char* name; // argv[0]
     const char* const* environment;
     const std::uint64_t* auxv;
 };
@@ -28,6 +29,7 @@ struct Start { // what the kernel put on the initial stack
 Start parse_stack(const std::uint64_t* stack) {
     Start start;
     const std::uint64_t arguments = stack[0];
+    start.name = arguments ? reinterpret_cast<const char*>(stack[1]) : "";
     start.environment = reinterpret_cast<const char* const*>(stack + 1 + arguments + 1);
     const char* const* end = start.environment;
     while (*end)
@@ -54,6 +56,8 @@ const char* read_start(Stub& stub, const Start& start) {
     static constexpr char cpu_ignore[] = "RFORK_CPU=ignore";
     static constexpr char pid_new[] = "RFORK_PID=new";
     static constexpr char claim_prefix[] = "RFORK_CLAIM=";
+    if (*start.name)
+        Text(stub.called, sizeof stub.called) << start.name;
     for (const char* const* e = start.environment; *e; ++e) {
         if (same(*e, cpu_ignore))
             stub.ignore_cpu = true;
@@ -146,6 +150,7 @@ stub_main(const std::uint64_t* stack, const image::Header* header) {
     block_signals(); // what arrives from now on is for the program, and waits for it
 
     const char* executable = read_start(stub, parse_stack(stack));
+    note_ignored_signals(stub);
     open_image(stub, executable);
     check_image(stub);
     settle_descriptors(stub);

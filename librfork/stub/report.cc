@@ -102,13 +102,13 @@ void fail(const Stub& stub, int error, const char* what, const char* detail) {
     if (stub.claims) {
         arch::syscall(__NR_write, stub.status_fd, &message, sizeof message);
     } else {
-        char line[600];
+        char line[sizeof stub.called + sizeof message.sentence + 4];
         Text out(line, sizeof line);
-        out << "image: " << message.sentence << "\n";
+        out << stub.called << ": " << message.sentence << "\n";
         const int to = stub.stream_fd[2] >= 0 ? stub.stream_fd[2] : 2;
         arch::syscall(__NR_write, to, line, out.size());
     }
-    arch::syscall(__NR_exit_group, 1);
+    arch::syscall(__NR_exit_group, refusal_status);
     __builtin_unreachable();
 }
 

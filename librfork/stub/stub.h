@@ -43,6 +43,8 @@ struct Rights {
 struct Stub {
     const image::Header* header = nullptr;
     Stage stage = Stage::start;
+    char called[256] = "image";        // as it was started, for sentences
+    std::uint64_t ignored_signals = 0; // a bit each; see kinds/signal_actions/restore.cc
 
     // From the environment the image was started with.
     bool ignore_cpu = false;
@@ -83,6 +85,9 @@ struct Stub {
     std::uint32_t ready = 0; // futex: how many of them wait
     std::uint32_t go = 0;    // futex: for what
 };
+
+// Of an image that does not go on, as of env(1) and its like: programs hardly use it.
+inline constexpr int refusal_status = 125;
 
 // report.cc: "what 'detail': why", to the status pipe or to standard error, and the end.
 [[noreturn]] void fail(const Stub&, int error, const char* what, const char* detail = "");
@@ -173,6 +178,9 @@ void redirect_vdso(const Stub&, const image::Mapping& program);
 // memory.cc
 void clear_address_space(Stub&);
 void restore_memory(Stub&);
+
+// What started the image wanted ignored (kinds/signal_actions).
+void note_ignored_signals(Stub&);
 
 // What waits for one thread; called by itself, when all timers are there (kinds/pending_signal).
 void queue_pending_signals(Stub&, std::int32_t frozen_tid);

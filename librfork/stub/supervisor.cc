@@ -10,6 +10,7 @@
 // When the program stops, this process stops by the same signal, and what continues it continues
 // the program: what a shell does with a job works. SIGSTOP sent to this process alone stops nobody
 // else, since it can be neither caught nor seen from outside but by a tracer.
+#include "kinds/signal_actions/record.h"
 #include "stub/identity.h"
 
 #include <asm/siginfo.h>
@@ -36,6 +37,7 @@ void change_mask(int how, std::uint64_t set) {
 
 // By a signal that does what it does by default.
 void signal_myself(int signal) {
+    default_action(signal); // it may have been ignored since before the exec
     arch::syscall(__NR_kill, arch::syscall(__NR_getpid), signal);
     change_mask(SIG_UNBLOCK, only(signal));
     change_mask(SIG_BLOCK, only(signal));
@@ -150,6 +152,11 @@ class Supervisor {
 };
 
 } // namespace
+
+void default_action(int signal) {
+    const kinds::SignalAction action{};
+    arch::syscall(__NR_rt_sigaction, signal, &action, nullptr, sizeof action.mask);
+}
 
 void dismiss_helper(Family& family) {
     const Command command = family.own_pids ? Command::outlive : Command::end;
