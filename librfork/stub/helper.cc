@@ -31,6 +31,8 @@ class Helper {
 
     [[noreturn]] void run(const Stub& stub) {
         become_tiny(stub);
+        char title[title_size];
+        show_helper(stub, board_->executed, title);
         arch::syscall(__NR_prctl, PR_SET_PDEATHSIG, kind_ == HelperKind::init ? SIGKILL : SIGCHLD);
         answer(Answer::yes);
         bool commanded = false;

@@ -25,6 +25,9 @@
 // a container. Orphans become the init's children. The namespace ends with the last of its
 // processes: X ends at once when P does, and tells the init before that it may outlive it.
 //
+// While X is stopped along with P, a watcher, a third child, sees whether P goes on without it
+// (watcher.cc).
+//
 // If X dies without having said so, which only SIGKILL can make it, P must not go on without
 // anybody who knows it. In a namespace the init dies with X (PR_SET_PDEATHSIG), and by that P and
 // all others; a guard kills P. P itself has that setting until the program runs, when it has to be
@@ -147,6 +150,7 @@ class Birth {
         default_action(SIGCHLD); // ignored, it would keep us from seeing our children end
         family_.board = make_board(stub_);
         family_.own_session = arch::syscall(__NR_getsid, 0) == own_pid() && !has_terminal();
+        family_.shows_stops = !stub_.claims;
         long pid = by_right();
         if (pid < 0)
             pid = in_namespace();

@@ -54,6 +54,7 @@ struct Family {
     int program = 0;
     bool own_pids = false;    // the helper is the init of a pid namespace
     bool own_session = false; // the program leads one: what the executed one gets is not its
+    bool shows_stops = true;  // to whoever has executed the image
 };
 
 // helper.cc
@@ -61,8 +62,18 @@ enum class HelperKind { init, guard };
 void start_helper(const Stub&, Family&, HelperKind); // family.helper
 Answer tell_helper(Family&, Command);
 
+// watcher.cc
+int start_watcher(const Family&); // its pid, or -errno
+void dismiss_watcher(int watcher);
+
+// title.cc: what ps(1) shows of the executed process and its helper, for as long as `title` exists.
+inline constexpr unsigned title_size = 1024;
+void show_program(const Stub&, int program, char (&title)[title_size]); // reads the image
+void show_helper(const Stub&, int executed, char (&title)[title_size]);
+
 // supervisor.cc
 void default_action(int signal);
+void reap(int child);
 void dismiss_helper(Family&); // once the program has ended, or if there is none
 [[noreturn]] void supervise(const Stub&, Family);
 

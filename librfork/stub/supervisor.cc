@@ -8,8 +8,10 @@
 // is passed all.)
 //
 // When the program stops, this process stops by the same signal, and what continues it continues
-// the program: what a shell does with a job works. SIGSTOP sent to this process alone stops nobody
-// else, since it can be neither caught nor seen from outside but by a tracer.
+// the program: what a shell does with a job works. What continues the program alone continues this
+// process too, by a watcher. SIGSTOP sent to this process alone stops nobody else, since it can be
+// neither caught nor seen from outside but by a tracer. rexecd does not look for stops: there this
+// process stops for nobody.
 #include "kinds/signal_actions/record.h"
 #include "stub/identity.h"
 
@@ -43,10 +45,6 @@ void signal_myself(int signal) {
     change_mask(SIG_BLOCK, only(signal));
 }
 
-void reap(int child) {
-    arch::syscall(__NR_waitid, P_PID, child, nullptr, WEXITED | __WALL, nullptr);
-}
-
 class Supervisor {
   public:
     explicit Supervisor(const Family& family) : family_(family) {}
@@ -58,25 +56,31 @@ class Supervisor {
             siginfo_t info{};
             const long signal = arch::syscall(__NR_rt_sigtimedwait, &all_signals, &info, nullptr,
                                               sizeof all_signals);
-            if (signal == SIGCHLD)
-                look_after_children();
-            if (signal > 0 && !(signal == SIGCHLD && info.si_code > 0))
-                pass_on(int(signal), info);
+            if (signal > 0)
+                take(int(signal), info);
         }
     }
 
   private:
+    // By the kernel, about a child: SIGCHLD, and SIGCONT when it is the watcher.
+    static bool is_report(int signal, const siginfo_t& info) {
+        return (signal == SIGCHLD || signal == SIGCONT) && info.si_code > 0 &&
+               info.si_code <= CLD_CONTINUED;
+    }
+
     // Whether the whole group has got the signal.
     bool all_have(int signal) {
         family_.board->signal = std::uint32_t(signal);
         return tell_helper(family_, Command::ask) == Answer::yes;
     }
 
-    void pass_on(int signal, siginfo_t& info) {
+    void take(int signal, siginfo_t& info) {
         const bool is_ours = signal == SIGCHLD || !all_have(signal) || family_.own_session;
         if (signal == SIGCONT)
             forget_stops();
-        if (is_ours || (signal == SIGCONT && stop_signal()))
+        if (signal == SIGCHLD || is_report(signal, info))
+            look_after_children();
+        if (!is_report(signal, info) && (is_ours || (signal == SIGCONT && stop_signal())))
             send(signal, info);
     }
 
@@ -116,19 +120,22 @@ class Supervisor {
                 family_.helper = 0;
             reap(info.si_pid); // or one that this process had before it was the image
         }
-        if (const int signal = stop_signal())
+        const int signal = stop_signal();
+        if (signal && family_.shows_stops)
             stop_like(signal);
     }
 
-    // A SIGCONT that is here already would be forgotten by a stop after it.
+    // A SIGCONT that is here already would be forgotten by a stop after it. (The watcher ends
+    // before any is taken that came with the stop: the one that its end sends cannot displace it.)
     void stop_like(int signal) {
         const std::uint64_t cont = only(SIGCONT);
         const timespec at_once{};
         siginfo_t info{};
         if (arch::syscall(__NR_rt_sigtimedwait, &cont, &info, &at_once, sizeof cont) == SIGCONT)
-            pass_on(SIGCONT, info);
-        else
-            signal_myself(signal);
+            return take(SIGCONT, info);
+        const int watcher = start_watcher(family_);
+        signal_myself(signal);
+        dismiss_watcher(watcher);
     }
 
     [[noreturn]] void end_like(const siginfo_t& ended) {
@@ -158,6 +165,10 @@ void default_action(int signal) {
     arch::syscall(__NR_rt_sigaction, signal, &action, nullptr, sizeof action.mask);
 }
 
+void reap(int child) {
+    arch::syscall(__NR_waitid, P_PID, child, nullptr, WEXITED | __WALL, nullptr);
+}
+
 void dismiss_helper(Family& family) {
     const Command command = family.own_pids ? Command::outlive : Command::end;
     if (tell_helper(family, command) == Answer::leaving)
@@ -176,6 +187,8 @@ void become_tiny(const Stub& stub) {
 }
 
 void supervise(const Stub& stub, Family family) {
+    char title[title_size];
+    show_program(stub, family.program, title);
     become_tiny(stub);
     Supervisor(family).run();
 }

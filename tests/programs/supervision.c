@@ -1,7 +1,8 @@
 /*
  * supervision SUBJECT - an image whose program has become a child of the process that was executed
  * is, for a shell or any other parent, what the program itself would be: status, death, signals
- * each exactly once, stops, job control on a terminal. Nothing is left of it in the end.
+ * each exactly once, stops, job control on a terminal, a name in ps. Nothing is left of it in the
+ * end.
  *
  * All is done twice: while the pid of the frozen program is free, and while it is in use.
  */
@@ -226,6 +227,42 @@ static void stops_and_continues(void) {
     done_with(&job);
 }
 
+/* Of the process that was started: 0 is the helper, 1 the program, as they are known here. */
+static pid_t child_of(const struct job *job, int index) {
+    char path[60], text[200], *at = text;
+    long child = 0;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", job->pid, job->pid);
+    slurp(path, text, sizeof text);
+    for (int i = 0; i <= index; i++)
+        child = strtol(at, &at, 10);
+    CHECK(child > 0);
+    return (pid_t)child;
+}
+
+/* By somebody who knows it, and not the process in front of it. */
+static void stops_and_continues_alone(enum surroundings where) {
+    struct job job;
+    resume(&job, where);
+    const pid_t program = child_of(&job, 1);
+    for (int i = 0; i < 8; i++) {
+        CHECK(kill(program, SIGSTOP) == 0);
+        int status = change_of(&job, WUNTRACED);
+        CHECK(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
+        const pid_t to = i % 4 == 1 ? job.pid : i % 4 == 3 && where == GROUP ? -job.pid : program;
+        CHECK(kill(to, SIGCONT) == 0);
+        status = change_of(&job, WCONTINUED);
+        CHECK(WIFCONTINUED(status));
+        EXPECT(&job, "signal 18");
+        MARKER(&job);
+    }
+    CHECK(kill(program, SIGSTOP) == 0);
+    CHECK(WIFSTOPPED(change_of(&job, WUNTRACED)));
+    CHECK(kill(program, SIGKILL) == 0);
+    const int status = change_of(&job, 0);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    done_with(&job);
+}
+
 /* Whoever it is killed by: the program cannot go on without a parent that knows it. */
 static void dies_with_its_supervisor(enum surroundings where) {
     struct job job;
@@ -244,6 +281,31 @@ static int count_entries(const char *directory) {
         count++;
     closedir(entries);
     return count;
+}
+
+static void has_a_name_in_ps(const char *program) {
+    struct job job;
+    char path[60], text[1000], expected[1000];
+    resume(&job, GROUP);
+    MARKER(&job);
+    snprintf(path, sizeof path, "/proc/%d/cmdline", job.pid);
+    slurp(path, text, sizeof text);
+    snprintf(expected, sizeof expected, "rfork: %s (%d)", program, child_of(&job, 1));
+    if (strcmp(text, expected) != 0)
+        fprintf(stderr, "ps shows '%s', not '%s'\n", text, expected);
+    CHECK(strcmp(text, expected) == 0);
+    snprintf(path, sizeof path, "/proc/%d/cmdline", child_of(&job, 0));
+    slurp(path, text, sizeof text);
+    snprintf(expected, sizeof expected, "rfork: helper of %d", job.pid);
+    CHECK(strcmp(text, expected) == 0);
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "/proc/%d/comm", i ? child_of(&job, 0) : job.pid);
+        slurp(path, text, sizeof text);
+        CHECK(strcmp(text, "rfork\n") == 0);
+    }
+    say(&job, "exit 0\n");
+    change_of(&job, 0);
+    done_with(&job);
 }
 
 static void holds_nothing(void) {
@@ -329,7 +391,7 @@ static void with_a_terminal(void) {
 }
 
 /* In a process of its own, which has no other children and gets their orphans. */
-static void all(const char *state_of_the_pid) {
+static void all(const char *state_of_the_pid, const char *program) {
     int status;
     const pid_t tester = fork();
     pid_is = state_of_the_pid;
@@ -345,6 +407,9 @@ static void all(const char *state_of_the_pid) {
     gets_each_signal_once(SESSION);
     leads_a_session_if_it_was_started_so();
     stops_and_continues();
+    stops_and_continues_alone(GROUP);
+    stops_and_continues_alone(SESSION);
+    has_a_name_in_ps(program);
     dies_with_its_supervisor(GROUP);
     dies_with_its_supervisor(SESSION);
     holds_nothing();
@@ -359,9 +424,9 @@ int main(int argc, char **argv) {
     CHECK(argc == 2);
     start_program(&frozen, argv[1], GROUP);
     EXPECT(&frozen, "frozen");
-    all("in use");
+    all("in use", argv[1]);
     say(&frozen, "end\n");
     CHECK(change_of(&frozen, 0) == 0);
-    all("free");
+    all("free", argv[1]);
     return success();
 }
