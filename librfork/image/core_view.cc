@@ -84,6 +84,23 @@ void add_thread_notes(Notes& notes, const Snapshot& snapshot, const capture::Thr
     notes.add("LINUX", NT_X86_XSTATE, xstate.data(), xstate.size());
 }
 
+// Where the CPU puts the components of the XSAVE area, which no debugger can know of an AMD CPU
+// from XCR0 and the size alone: struct x86_xfeat_component of Linux 6.12, as the kernel's cores
+// have it.
+void add_xsave_layout_note(Notes& notes, const kinds::ThreadRecord& thread) {
+    struct Component {
+        std::uint32_t type, size, offset, flags;
+    };
+    constexpr std::uint32_t xsave_layout = 0x205; // NT_X86_XSAVE_LAYOUT
+    std::vector<Component> components;
+    for (std::uint32_t i = 0; i < arch::xstate_components; ++i)
+        if (thread.layout[i].size)
+            components.push_back({i, thread.layout[i].size, thread.layout[i].offset, 0});
+    if (!components.empty())
+        notes.add("LINUX", xsave_layout, components.data(),
+                  components.size() * sizeof components[0]);
+}
+
 // NT_FILE: count, page size, {start, end, offset in pages} each, names.
 void add_file_note(Notes& notes, const std::vector<Mapping>& mappings, const Snapshot& snapshot) {
     std::vector<std::uint64_t> table{0, page_size};
@@ -109,6 +126,8 @@ std::vector<std::uint8_t> make_notes(const std::vector<Mapping>& mappings,
     for (std::size_t i = 0; i < snapshot.threads.size(); ++i)
         add_thread_notes(notes, snapshot, snapshot.threads[i], i == 0);
     add_file_note(notes, mappings, snapshot);
+    if (!snapshot.threads.empty())
+        add_xsave_layout_note(notes, snapshot.threads[0].record);
     return notes.take();
 }
 
