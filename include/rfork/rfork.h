@@ -5,7 +5,7 @@
  *         exit(0);
  *     // ... the program goes on here, on otherhost
  *
- * C99 and C++. Link with -lrfork (CMake rfork::rfork, pkg-config rfork).
+ * C89 and later, and C++. Link with -lrfork (CMake rfork::rfork, pkg-config rfork).
  */
 #ifndef RFORK_RFORK_H
 #define RFORK_RFORK_H
@@ -13,14 +13,20 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#ifndef __GLIBC__
+#error "rfork knows the insides of the GNU C library, and of no other: compile with that one"
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 #if defined(__GNUC__)
 #define RFORK_API __attribute__((visibility("default")))
+#define RFORK_INLINE static __inline__
 #else
 #define RFORK_API
+#define RFORK_INLINE static inline
 #endif
 
 enum {
@@ -174,13 +180,13 @@ RFORK_API const char *rfork_strerror_last(void);
  */
 #define move_to(host) rfork_move_to_(rfork(host))
 
-static inline int rfork_move_to_(int outcome) {
+RFORK_INLINE int rfork_move_to_(int outcome) {
     if (outcome == RFORK_PARENT)
         exit(0);
     return outcome;
 }
 
-static inline int report(const char *monitor, const char *message) {
+RFORK_INLINE int report(const char *monitor, const char *message) {
     return rfork_report(monitor, message);
 }
 
