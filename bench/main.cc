@@ -6,6 +6,7 @@
 // measured between them: machines are busy at times, and a ratio of figures taken at different
 // times says nothing. For the same reason the stall of a process with many threads is measured by
 // turns with a fork of it.
+#include "base/command_line.h"
 #include "failure.h"
 #include "figures.h"
 #include "host.h"
@@ -13,8 +14,6 @@
 #include "programs.h"
 #include "stall.h"
 #include "workplace.h"
-
-#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <csignal>
@@ -24,7 +23,7 @@ using namespace rfork::bench;
 
 namespace {
 
-constexpr int done = 0, failed = 1, wrong_usage = 2;
+constexpr int done = 0, failed = 1;
 
 constexpr std::uint64_t mebibyte = 1024 * 1024;
 constexpr HeapSize sizes[] = {
@@ -109,13 +108,6 @@ void survive_signals() {
     std::signal(SIGPIPE, SIG_IGN);
 }
 
-int refuse(const CLI::App& app, const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0)
-        return app.exit(error);
-    std::fprintf(stderr, "rfork-bench: wrong usage: %s: see rfork-bench --help\n", error.what());
-    return wrong_usage;
-}
-
 } // namespace
 
 int main(int argc, char** argv) {
@@ -134,7 +126,7 @@ int main(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        return refuse(app, error);
+        return rfork::answer(app, error);
     }
 
     wanted = wanted.empty() ? keys : complete(wanted);

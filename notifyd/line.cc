@@ -1,16 +1,20 @@
 #include "notifyd/line.h"
 
-#include "notifyd/escape.h"
+#include "base/printable.h"
 
 #include <cstdio>
 
 namespace notifyd {
 
-std::string make_line(const timespec& time, std::string_view origin, std::string_view message) {
+Message message_text(std::string_view message) {
     if (message.ends_with('\n'))
         message.remove_suffix(1);
     const bool cut = message.size() > max_message;
+    return {message.substr(0, max_message), cut ? " [cut]\n" : "\n"};
+}
 
+std::string make_line(const timespec& time, std::string_view origin, std::string_view message) {
+    const Message text = message_text(message);
     tm utc{};
     ::gmtime_r(&time.tv_sec, &utc);
     char stamp[64];
@@ -20,8 +24,8 @@ std::string make_line(const timespec& time, std::string_view origin, std::string
     std::string line = stamp;
     line += origin;
     line += ' ';
-    line += escape(message.substr(0, max_message));
-    line += cut ? " [cut]\n" : "\n";
+    line += rfork::printable(text.shown);
+    line += text.end;
     return line;
 }
 

@@ -11,7 +11,12 @@ namespace notifyd {
 // Longer messages are cut, and the line says so.
 inline constexpr std::size_t max_message = 1024;
 
-// One newline at the end of the message is not part of it.
+struct Message {
+    std::string_view shown; // a newline at its end is not part of it, nor what is too long
+    std::string_view end;   // of the line: "\n", or that the message was cut
+};
+Message message_text(std::string_view message);
+
 std::string make_line(const timespec& time, std::string_view origin, std::string_view message);
 
 } // namespace notifyd

@@ -1,7 +1,8 @@
 #include "notifyd/line_log.h"
 
+#include "base/daemon_log.h"
+
 #include <cerrno>
-#include <cstdio>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -18,6 +19,10 @@ rfork::Result<void> LineLog::open() {
     return {};
 }
 
+bool LineLog::is_terminal() const {
+    return path_.empty() && ::isatty(STDOUT_FILENO);
+}
+
 void LineLog::write(std::string_view line) {
     int fd = path_.empty() ? STDOUT_FILENO : file_.get();
     ssize_t written;
@@ -25,13 +30,15 @@ void LineLog::write(std::string_view line) {
     }
     if (written == static_cast<ssize_t>(line.size())) {
         if (failing_)
-            std::fputs("notifyd: the log can be written again\n", stderr);
+            rfork::log("notifyd", rfork::Level::notice, "the log can be written again");
         failing_ = false;
         return;
     }
     if (!failing_)
-        std::fprintf(stderr, "notifyd: cannot write the log: %s: lines are lost until it can\n",
-                     std::string(rfork::errno_text(written < 0 ? errno : ENOSPC)).c_str());
+        rfork::log("notifyd", rfork::Level::error,
+                   "cannot write the log: " +
+                       std::string(rfork::errno_text(written < 0 ? errno : ENOSPC)) +
+                       ": lines are lost until it can");
     failing_ = true;
 }
 

@@ -18,6 +18,8 @@ class LineLog {
     // stays in use.
     rfork::Result<void> open();
 
+    bool is_terminal() const;
+
     // One write(2) a line. Says on standard error when writing fails, and when it works again.
     void write(std::string_view line);
 

@@ -1,10 +1,12 @@
 // notifyd: prints what programs report(3) from wherever they are, a line a datagram. Anybody may
 // send; nothing is answered, and nothing a datagram holds can do more than fill a line.
+#include "base/command_line.h"
+#include "base/daemon_log.h"
 #include "notifyd/line.h"
 #include "notifyd/line_log.h"
+#include "notifyd/terminal_line.h"
 #include "remote/address.h"
 
-#include <CLI/CLI.hpp>
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/udp.hpp>
@@ -12,7 +14,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <csignal>
-#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <ctime>
 
 namespace {
@@ -23,13 +26,22 @@ using namespace notifyd;
 using rfork::Error;
 using rfork::Result;
 
-void say(const std::string& sentence) {
-    std::fprintf(stderr, "notifyd: %s\n", sentence.c_str());
+using rfork::Level;
+
+void say(Level level, const std::string& sentence) {
+    rfork::log("notifyd", level, sentence);
+}
+
+bool colours_are_wanted() {
+    const char* terminal = std::getenv("TERM");
+    const char* no_colour = std::getenv("NO_COLOR"); // no-color.org
+    return terminal && std::strcmp(terminal, "dumb") != 0 && !(no_colour && *no_colour);
 }
 
 class Receiver {
   public:
-    Receiver(boost::asio::io_context& io, LineLog& log) : socket_(io), pause_(io), log_(log) {}
+    Receiver(boost::asio::io_context& io, LineLog& log)
+        : socket_(io), pause_(io), log_(log), on_terminal_(log.is_terminal()) {}
 
     Result<void> listen(const sockaddr_in& address) {
         udp::endpoint endpoint;
@@ -40,9 +52,7 @@ class Receiver {
         if (!error)
             socket_.bind(endpoint, error);
         if (error)
-            return rfork::system_error(error.value(),
-                                       "cannot listen on " + rfork::remote::address_text(address),
-                                       "is the address this host's, and the port free?");
+            return rfork::remote::cannot_listen(address, error.value());
         return {};
     }
 
@@ -52,20 +62,26 @@ class Receiver {
     }
 
     void receive() {
-        socket_.async_receive_from(
-            boost::asio::buffer(buffer_), from_, [this](error_code error, std::size_t size) {
-                if (error == boost::asio::error::operation_aborted)
-                    return;
-                if (error)
-                    return receive_later();
-                timespec now;
-                ::clock_gettime(CLOCK_REALTIME, &now);
-                log_.write(make_line(now, from_.address().to_string(), {buffer_.data(), size}));
-                receive();
-            });
+        socket_.async_receive_from(boost::asio::buffer(buffer_), from_,
+                                   [this](error_code error, std::size_t size) {
+                                       if (error == boost::asio::error::operation_aborted)
+                                           return;
+                                       if (error)
+                                           return receive_later();
+                                       write({buffer_.data(), size});
+                                       receive();
+                                   });
     }
 
   private:
+    void write(std::string_view message) {
+        timespec now;
+        ::clock_gettime(CLOCK_REALTIME, &now);
+        const std::string origin = from_.address().to_string();
+        log_.write(on_terminal_ ? terminal_lines_.make(now, origin, message)
+                                : make_line(now, origin, message));
+    }
+
     // The kernel is short of something; an error that stays must not keep a processor busy.
     void receive_later() {
         pause_.expires_after(std::chrono::milliseconds(100));
@@ -78,6 +94,8 @@ class Receiver {
     udp::socket socket_;
     boost::asio::steady_timer pause_;
     LineLog& log_;
+    bool on_terminal_;
+    TerminalLines terminal_lines_{colours_are_wanted()};
     udp::endpoint from_;
     std::array<char, max_message + 2>
         buffer_; // a newline, and a byte that shows that there is more
@@ -100,7 +118,7 @@ class Signals {
             if (error)
                 return;
             if (Result<void> opened = log_.open(); !opened)
-                say(opened.error().sentence + ": the old one stays in use");
+                say(Level::error, opened.error().sentence + ": the old one stays in use");
             await_reopen();
         });
     }
@@ -117,7 +135,7 @@ void run(boost::asio::io_context& io, Receiver& receiver) {
             io.run();
             return;
         } catch (const std::exception& error) {
-            say(std::string("went on after a failure: ") + error.what());
+            say(Level::error, std::string("went on after a failure: ") + error.what());
             receiver.receive();
         }
     }
@@ -141,8 +159,8 @@ Result<void> serve(const std::string& listen, const std::string& log_file) {
         return listening;
     Signals signals(io, log);
     receiver.receive();
-    say("listening on " + receiver.where() + ", log " +
-        (log_file.empty() ? "to standard output" : log_file));
+    say(Level::notice, "listening on " + receiver.where() + ", log " +
+                           (log_file.empty() ? "to standard output" : log_file));
     run(io, receiver);
     return {};
 }
@@ -161,14 +179,11 @@ int main(int argc, char** argv) {
         ->type_name("FILE");
     try {
         app.parse(argc, argv);
-    } catch (const CLI::Success& done) { // --help, --version
-        return app.exit(done);
-    } catch (const CLI::ParseError& wrong) {
-        std::fprintf(stderr, "notifyd: wrong usage: %s: see notifyd --help\n", wrong.what());
-        return 2;
+    } catch (const CLI::ParseError& error) {
+        return rfork::answer(app, error);
     }
     if (Result<void> served = serve(listen, log_file); !served) {
-        say(served.error().sentence);
+        say(Level::error, served.error().sentence);
         return 1;
     }
     return 0;

@@ -30,9 +30,7 @@ Result<DatagramSocket> DatagramSocket::bound_to(const sockaddr_in& address) {
     int on = 1;
     if (::setsockopt(socket.fd(), IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) != 0 ||
         ::bind(socket.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
-        return rfork::system_error(errno,
-                                   "cannot listen on " + rfork::remote::address_text(address),
-                                   "is the address this host's, and the port free?");
+        return rfork::remote::cannot_listen(address, errno);
     return socket;
 }
 

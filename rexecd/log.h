@@ -1,14 +1,14 @@
-// Lines on standard error, each with one write(2). Under systemd they start with "<6>" and the
-// like, which the journal takes for the level (sd-daemon(3)).
+// rexecd's lines on standard error (base/daemon_log.h).
 #pragma once
 
-#include <string_view>
+#include "base/daemon_log.h"
 
 namespace rexecd {
 
-enum class Level { error = 3, warning = 4, notice = 5, info = 6 };
+using rfork::Level;
 
-// Control characters in the sentence, parts of which may come from a stranger's image, become '?'.
-void log(Level level, std::string_view sentence);
+inline void log(Level level, std::string_view sentence) {
+    rfork::log("rexecd", level, sentence);
+}
 
 } // namespace rexecd

@@ -1,5 +1,6 @@
 // rexecd: runs the images of processes that call rfork() on other hosts. rexecd(8) tells how to use
 // it; docs/protocol.md how a caller and it agree that exactly one copy runs.
+#include "base/command_line.h"
 #include "base/unique_fd.h"
 #include "remote/address.h"
 #include "remote/key.h"
@@ -8,9 +9,8 @@
 #include "rexecd/datagrams.h"
 #include "rexecd/log.h"
 #include "rexecd/server.h"
-#include "rexecd/sweep.h"
+#include "rexecd/spool_check.h"
 
-#include <CLI/CLI.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <cerrno>
@@ -19,6 +19,7 @@
 #include <cstdio>
 #include <fcntl.h>
 #include <poll.h>
+#include <pwd.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -48,13 +49,13 @@ std::string absolute(const std::string& path) {
 
 // The spool is looked at by a child, as always. One that hangs may come back: that is no reason not
 // to start.
-Result<void> check_spool_patiently(const std::string& path) {
+Result<void> check_spool_patiently(const std::string& path, bool allow_root) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0)
         return rfork::system_error(errno, "cannot make a pipe");
     UniqueFd read_end(ends[0]), write_end(ends[1]);
     pid_t child = fork_child(write_end.get(), [&](int report) {
-        std::string trouble = check_spool(path);
+        std::string trouble = check_spool(path, allow_root);
         [[maybe_unused]] ssize_t written = ::write(report, trouble.data(), trouble.size());
     });
     if (child < 0)
@@ -122,6 +123,14 @@ class Signals {
     boost::asio::signal_set end_, child_;
 };
 
+std::string whose_images(bool allow_root) {
+    const uid_t user = ::geteuid();
+    if (user == 0)
+        return allow_root ? "of all users and root" : "of all users but root";
+    const passwd* entry = ::getpwuid(user);
+    return entry ? std::string("of ") + entry->pw_name : "of user " + std::to_string(user);
+}
+
 Result<void> serve(const Options& options) {
     Result<rfork::remote::Key> key = rfork::remote::read_key(options.key_file);
     if (!key)
@@ -129,7 +138,9 @@ Result<void> serve(const Options& options) {
     Result<DatagramSocket> socket = open_socket(options.listen);
     if (!socket)
         return socket.error();
-    if (Result<void> spool = check_spool_patiently(options.settings.spool); !spool)
+    if (Result<void> spool =
+            check_spool_patiently(options.settings.spool, options.settings.allow_root);
+        !spool)
         return spool;
     // Programs outlive their runners, and then become our children, to be waited for.
     if (::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
@@ -141,9 +152,7 @@ Result<void> serve(const Options& options) {
     Signals signals(io, server);
     server.start();
     log(Level::notice, "listening on " + where + ", spool " + options.settings.spool + ", images " +
-                           (::geteuid() != 0              ? "of user " + std::to_string(::geteuid())
-                            : options.settings.allow_root ? "of all users and root"
-                                                          : "of all users but root"));
+                           whose_images(options.settings.allow_root));
     run(io);
     return {};
 }
@@ -172,11 +181,8 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     try {
         app.parse(argc, argv);
-    } catch (const CLI::Success& done) { // --help, --version
-        return app.exit(done);
-    } catch (const CLI::ParseError& wrong) {
-        std::fprintf(stderr, "rexecd: wrong usage: %s: see rexecd --help\n", wrong.what());
-        return 2;
+    } catch (const CLI::ParseError& error) {
+        return rfork::answer(app, error);
     }
     options.settings.spool = absolute(options.settings.spool);
 

@@ -1,5 +1,6 @@
 #include "rexecd/server.h"
 
+#include "base/printable.h"
 #include "remote/address.h"
 #include "remote/spool.h"
 #include "rexecd/log.h"
@@ -167,7 +168,8 @@ void Server::finish(const image::Id& request, const Answer& answer) {
     const Peer& caller = pending.mapped().caller;
     if (requests_.finish(request, answer))
         send(request, answer, caller);
-    std::string who = pending.mapped().image_name + " for " + remote::address_text(caller.address);
+    std::string who =
+        quoted(pending.mapped().image_name) + " for " + remote::address_text(caller.address);
     if (answer.kind == MessageKind::resumed)
         log(Level::info, who + ": runs as process " + std::to_string(answer.pid));
     else

@@ -14,7 +14,6 @@
 #include <fcntl.h>
 #include <map>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 namespace rexecd {
@@ -98,23 +97,6 @@ Names stale_entries(const std::string& path, long stale_seconds) {
 }
 
 } // namespace
-
-std::string check_spool(const std::string& path) {
-    UniqueFd spool(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    struct stat status;
-    if (!spool || ::fstat(spool.get(), &status) != 0)
-        return system_error(errno, "cannot use the spool " + path,
-                            "it must be a directory that the hosts share")
-            .sentence;
-    if ((status.st_mode & S_IWOTH) && !(status.st_mode & S_ISVTX))
-        log(Level::warning,
-            "everybody can remove everybody's files from the spool " + path + ": chmod 1777 it");
-    struct statvfs file_system;
-    if (::fstatvfs(spool.get(), &file_system) == 0 && (file_system.f_flag & ST_NOEXEC))
-        log(Level::warning,
-            "the spool " + path + " is mounted noexec, so no image can run: mount it with exec");
-    return {};
-}
 
 void sweep_spool(const std::string& path, long stale_seconds) {
     const std::string host = host_name();

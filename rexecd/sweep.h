@@ -28,9 +28,6 @@ struct EndedLog {
     std::string image_name;
 };
 
-// A missing or unsuitable spool as a sentence, else empty; warnings go to the log.
-std::string check_spool(const std::string& path);
-
 void sweep_spool(const std::string& path, long stale_seconds);
 void remove_empty_logs(const std::string& path, const std::vector<EndedLog>& logs);
 

@@ -1,5 +1,6 @@
 #include "inspect.h"
 
+#include "base/printable.h"
 #include "base/unique_fd.h"
 #include "image/reader.h"
 #include "mapping_table.h"

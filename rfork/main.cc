@@ -1,9 +1,8 @@
 // rfork: the command-line tool. Exit status 0: done, 1: failed, 2: wrong usage.
+#include "base/command_line.h"
 #include "core.h"
 #include "inspect.h"
 #include "remote/key.h"
-
-#include <CLI/CLI.hpp>
 
 #include <cstdio>
 
@@ -11,7 +10,7 @@ using namespace rfork;
 
 namespace {
 
-constexpr int done = 0, failed = 1, wrong_usage = 2;
+constexpr int done = 0, failed = 1;
 
 int finish(const Result<void>& result) {
     bool written = std::fflush(stdout) == 0 && !std::ferror(stdout);
@@ -20,14 +19,6 @@ int finish(const Result<void>& result) {
     else if (!written)
         std::fprintf(stderr, "rfork: cannot write to standard output\n");
     return result && written ? done : failed;
-}
-
-// --help and --version end the parsing, too.
-int refuse(const CLI::App& app, const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0)
-        return app.exit(error);
-    std::fprintf(stderr, "rfork: wrong usage: %s: see rfork --help\n", error.what());
-    return wrong_usage;
 }
 
 } // namespace
@@ -56,7 +47,7 @@ int main(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        return refuse(app, error);
+        return answer(app, error);
     }
     if (*core_command)
         return finish(tool::write_core(image, core));

@@ -1,5 +1,6 @@
 #include "mapping_table.h"
 
+#include "base/printable.h"
 #include "text.h"
 
 #include <sys/mman.h>

@@ -4,6 +4,7 @@
 
 #include "records.h"
 
+#include "base/printable.h"
 #include "frozen_memory.h"
 #include "kinds/address_space/record.h"
 #include "kinds/attributes/record.h"

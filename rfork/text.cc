@@ -20,18 +20,6 @@ std::string format(const char* pattern, ...) {
     return result;
 }
 
-std::string printable(std::string_view text) {
-    std::string result;
-    for (char c : text) {
-        auto code = static_cast<unsigned char>(c);
-        if (code < 0x20 || code == 0x7f || c == '\\')
-            result += format("\\x%02x", code);
-        else
-            result += c;
-    }
-    return result;
-}
-
 std::string bytes_text(std::uint64_t bytes) {
     static constexpr const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     if (bytes < 1024)

@@ -84,6 +84,20 @@ Result<sockaddr_in> resolve(const Address& address) {
     return result;
 }
 
+Error cannot_listen(const sockaddr_in& address, int code) {
+    constexpr std::uint16_t first_unprivileged = 1024;
+    const std::string what = "cannot listen on " + address_text(address);
+    if (code == EACCES && ntohs(address.sin_port) < first_unprivileged)
+        return system_error(code, what, "ports below 1024 are root's: choose a higher one");
+    if (code == EADDRINUSE)
+        return system_error(code, what,
+                            "end who listens there (ss -lup tells), or choose another port");
+    if (code == EADDRNOTAVAIL)
+        return system_error(code, what,
+                            "it is no address of this host (ip address tells which are)");
+    return system_error(code, what);
+}
+
 std::string address_text(const sockaddr_in& address) {
     char text[INET_ADDRSTRLEN] = "";
     ::inet_ntop(AF_INET, &address.sin_addr, text, sizeof(text));

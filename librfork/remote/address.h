@@ -27,6 +27,9 @@ Result<Address> parse_address(std::string_view text, std::uint16_t default_port,
 // EHOSTUNREACH and a sentence when the name is not known. May take as long as getaddrinfo(3) does.
 Result<sockaddr_in> resolve(const Address& address);
 
+// Why bind(2) has failed there, and what to do.
+Error cannot_listen(const sockaddr_in& address, int code);
+
 std::string address_text(const sockaddr_in& address); // "192.0.2.1:7411"
 
 } // namespace rfork::remote

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <fcntl.h>
 #include <sodium/utils.h>
+#include <string_view>
 #include <sys/stat.h>
 
 namespace rfork::remote {
@@ -63,23 +64,58 @@ Result<void> write_text(int fd, const Text& text, const std::string& path) {
     return {};
 }
 
+Error cannot_open(const std::string& path, int code) {
+    const std::string what = "cannot open the key file " + path;
+    if (code == EACCES)
+        return system_error(
+            code, what,
+            "whoever uses the key must be able to read it: give it a group that you "
+            "belong to (chgrp), and let that read it (chmod 640)");
+    if (code == ENOENT)
+        return system_error(code, what,
+                            "copy the one of the other hosts; if there is none, make it with rfork "
+                            "keygen");
+    return system_error(code, what);
+}
+
+// A user namespace shows files of users whom it does not know, root among them, as this one's.
+bool is_unknown_here(uid_t user) {
+    constexpr uid_t overflow = 65534;
+    constexpr std::string_view everybody = "4294967295";
+    UniqueFd map(::open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC));
+    char text[64];
+    ssize_t size = map ? ::read(map.get(), text, sizeof text) : 0;
+    return user == overflow && size > 0 &&
+           std::string_view(text, static_cast<std::size_t>(size)).find(everybody) ==
+               std::string_view::npos;
+}
+
+// Whoever owns the file can put another key there at any time.
+bool is_trusted_owner(uid_t owner) {
+    return owner == 0 || owner == ::geteuid() || is_unknown_here(owner);
+}
+
 } // namespace
 
 Result<Key> read_key(const std::string& path) {
     // O_NONBLOCK: opening a FIFO must not wait for a writer; a regular file does not care.
     UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
     if (!fd)
-        return system_error(errno, "cannot open the key file " + path,
-                            "make one with rfork keygen, or copy the one of the other hosts");
+        return cannot_open(path, errno);
     struct stat status;
     if (::fstat(fd.get(), &status) != 0)
         return system_error(errno, "cannot examine the key file " + path);
     if (!S_ISREG(status.st_mode))
         return Error{EINVAL, "the key file " + path + " is not a regular file"};
+    if (!is_trusted_owner(status.st_uid))
+        return Error{EACCES, "the key file " + path + " belongs to user " +
+                                 std::to_string(status.st_uid) +
+                                 ", who could change it: it must be root's or yours (chown it)"};
     if (status.st_mode & forbidden_modes)
-        return Error{EACCES, "the key file " + path +
-                                 " can be used by others than its owner: chmod 600 it, and make a "
-                                 "new key if the old one may be known"};
+        return Error{EACCES,
+                     "the key file " + path +
+                         " may be written by its group or used by others: chmod 640 it, and make "
+                         "a new key if the old one may be known"};
 
     Text text;
     Result<std::size_t> size = read_text(fd.get(), text, path);

@@ -61,6 +61,27 @@ TEST_CASE("a key file of 64 hexadecimal digits and a newline is read") {
         CHECK((*key)[i] == i);
 }
 
+TEST_CASE("a key that is missing is to be copied or made, one that may not be read is to be lent") {
+    Folder folder;
+    auto missing = read_key(folder.file("key"));
+    REQUIRE_FALSE(missing);
+    CHECK(missing.error().sentence.find("rfork keygen") != std::string::npos);
+    if (::geteuid() == 0)
+        return; // root may read everything
+    auto closed = read_key(write_file(folder.file("closed"), good, 0));
+    REQUIRE_FALSE(closed);
+    CHECK(closed.error().sentence.find("chmod 640") != std::string::npos);
+    CHECK(closed.error().sentence.find("keygen") == std::string::npos);
+}
+
+TEST_CASE("a key that a third person owns is refused") {
+    Folder folder;
+    const std::string path = write_file(folder.file("key"), good);
+    if (::chown(path.c_str(), 1, static_cast<gid_t>(-1)) != 0)
+        return; // only root can give a file away
+    CHECK(error_of(path) == EACCES);
+}
+
 TEST_CASE(
     "a key that others than its owner and group can read, or that any can write, is refused") {
     Folder folder;

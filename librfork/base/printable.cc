@@ -1,10 +1,10 @@
-#include "notifyd/escape.h"
+#include "base/printable.h"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
-namespace notifyd {
+namespace rfork {
 
 namespace {
 
@@ -42,6 +42,14 @@ bool is_control(std::uint32_t character) {
     return character < 0x20 || (character >= 0x7f && character < 0xa0);
 }
 
+// Marks, embeddings, overrides and isolates of the bidirectional algorithm (UAX 9), and the
+// separators.
+bool rearranges_lines(std::uint32_t character) {
+    return character == 0x061c || character == 0x200e || character == 0x200f ||
+           (character >= 0x2028 && character <= 0x202e) ||
+           (character >= 0x2066 && character <= 0x2069);
+}
+
 void append_byte(std::string& line, unsigned byte) {
     constexpr char digits[] = "0123456789abcdef";
     switch (byte) {
@@ -60,24 +68,52 @@ void append_byte(std::string& line, unsigned byte) {
     line += digits[byte & 15];
 }
 
-} // namespace
+bool is_plain(char letter) {
+    return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
+           (letter >= '0' && letter <= '9') ||
+           std::string_view("._-+/@~").find(letter) != std::string_view::npos;
+}
 
-std::string escape(std::string_view message) {
+enum class Backslash { doubled, kept };
+
+std::string make_visible(std::string_view text, Backslash backslash) {
     std::string line;
-    line.reserve(message.size());
-    while (!message.empty()) {
-        Sequence next = first_character(message);
-        std::string_view bytes = message.substr(0, std::max<std::size_t>(next.size, 1));
-        if (next.size == 0 || is_control(next.character))
+    line.reserve(text.size());
+    while (!text.empty()) {
+        Sequence next = first_character(text);
+        std::string_view bytes = text.substr(0, std::max<std::size_t>(next.size, 1));
+        if (next.size == 0 || is_control(next.character) || rearranges_lines(next.character))
             for (char byte : bytes)
                 append_byte(line, static_cast<unsigned char>(byte));
-        else if (next.character == '\\')
+        else if (next.character == '\\' && backslash == Backslash::doubled)
             line += "\\\\";
         else
             line += bytes;
-        message.remove_prefix(bytes.size());
+        text.remove_prefix(bytes.size());
     }
     return line;
 }
 
-} // namespace notifyd
+} // namespace
+
+std::string printable(std::string_view text) {
+    return make_visible(text, Backslash::doubled);
+}
+
+std::string one_line(std::string_view sentence) {
+    return make_visible(sentence, Backslash::kept);
+}
+
+std::string quoted(std::string_view name) {
+    if (!name.empty() && std::all_of(name.begin(), name.end(), is_plain))
+        return std::string(name);
+    std::string word = "\"";
+    for (char letter : printable(name)) {
+        if (letter == '"')
+            word += '\\';
+        word += letter;
+    }
+    return word + '"';
+}
+
+} // namespace rfork
