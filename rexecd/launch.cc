@@ -1,7 +1,8 @@
 // The new process, as the image's stub meets it:
 //
 //   descriptors   0 /dev/null, 1 and 2 the log, 3 the status pipe, 4 the spool, and no others
-//   environment   RFORK_CLAIM for the stub, and RFORK_CPU and RFORK_PID if rexecd has them
+//   environment   RFORK_CLAIM for the stub, and RFORK_CPU, RFORK_PID, RFORK_FILES if rexecd has
+//                 them: the administrator's word
 //   session       a new one, of which it is the leader; so all that it starts, and that does not
 //                 start a session of its own, can be found by its group when it has ended
 //   directory     /, and the stub changes to the program's
@@ -31,7 +32,7 @@ std::vector<std::string> environment_of(const Start& start) {
     std::vector<std::string> environment = {std::string(image::claim_variable) + "=" +
                                             std::to_string(status_number) + "," +
                                             std::to_string(spool_number) + "," + start.image_name};
-    for (const char* name : {"RFORK_CPU", "RFORK_PID"}) // the administrator's word, rfork-image(5)
+    for (const char* name : {"RFORK_CPU", "RFORK_PID", "RFORK_FILES"}) // rfork-image(5)
         if (const char* value = ::getenv(name))
             environment.push_back(std::string(name) + "=" + value);
     return environment;

@@ -303,7 +303,8 @@ std::string file_description(const FrozenProgram& program, const kinds::OpenFile
     std::string flags = open_flags(record.flags);
     switch (record.type) {
     case kinds::FileType::regular:
-        return format("%s at %lu (%s)", path.c_str(), record.position, flags.c_str());
+        return format("%s at %lu of %lu (%s)", path.c_str(), record.position, record.size,
+                      flags.c_str());
     case kinds::FileType::directory:
         return path + " (directory)";
     case kinds::FileType::device:

@@ -51,11 +51,21 @@ void parse_claim(Stub& stub, const char* text) {
         stub.image_name[i] = text[i];
 }
 
+void parse_files(Stub& stub, const char* text) {
+    if (same(text, "trust"))
+        stub.files = Files::trust;
+    else if (same(text, "rollback"))
+        stub.files = Files::rollback;
+    else if (*text && !same(text, "check"))
+        fail(stub, EINVAL, "RFORK_FILES must be check, trust or rollback, and is", text);
+}
+
 // The stack these lie on is unmapped soon; the values are kept.
 const char* read_start(Stub& stub, const Start& start) {
     static constexpr char cpu_ignore[] = "RFORK_CPU=ignore";
     static constexpr char pid_new[] = "RFORK_PID=new";
     static constexpr char claim_prefix[] = "RFORK_CLAIM=";
+    static constexpr char files_prefix[] = "RFORK_FILES=";
     if (*start.name)
         Text(stub.called, sizeof stub.called) << start.name;
     for (const char* const* e = start.environment; *e; ++e) {
@@ -65,6 +75,8 @@ const char* read_start(Stub& stub, const Start& start) {
             stub.new_ids = true;
         else if (starts_with(*e, claim_prefix))
             parse_claim(stub, *e + sizeof claim_prefix - 1);
+        else if (starts_with(*e, files_prefix))
+            parse_files(stub, *e + sizeof files_prefix - 1);
     }
     const char* executable = "";
     for (const std::uint64_t* entry = start.auxv; entry[0] != AT_NULL; entry += 2) {
@@ -168,6 +180,7 @@ stub_main(const std::uint64_t* stack, const image::Header* header) {
     restore(stub, Phase::process);
     restore(stub, Phase::threads);
     restore(stub, Phase::armed);
+    roll_back_files(stub);
     leave(stub); // claims and announces
 }
 

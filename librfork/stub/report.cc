@@ -112,4 +112,13 @@ void fail(const Stub& stub, int error, const char* what, const char* detail) {
     __builtin_unreachable();
 }
 
+void note(const Stub& stub, const char* what, const char* detail) {
+    if (stub.stream_fd[2] < 0)
+        return;
+    char line[sizeof stub.called + image::page_size]; // room for a path
+    Text out(line, sizeof line);
+    out << stub.called << ": note: " << what << " '" << detail << "'\n";
+    arch::syscall(__NR_write, stub.stream_fd[2], line, out.size());
+}
+
 } // namespace rfork::stub

@@ -40,6 +40,9 @@ struct Rights {
     std::uint32_t securebits = 0;
 };
 
+// RFORK_FILES: what to do about files that are not as they were; kinds/open_file/restore.cc.
+enum class Files { check, trust, rollback };
+
 struct Stub {
     const image::Header* header = nullptr;
     Stage stage = Stage::start;
@@ -49,7 +52,8 @@ struct Stub {
     // From the environment the image was started with.
     bool ignore_cpu = false;
     bool new_ids = false; // RFORK_PID=new
-    bool claims = false;  // under rexecd: claim before running, tell the status pipe
+    Files files = Files::check;
+    bool claims = false; // under rexecd: claim before running, tell the status pipe
     int status_fd = -1;
     int spool_fd = -1;
     char image_name[256] = {};
@@ -91,6 +95,8 @@ inline constexpr int refusal_status = 125;
 
 // report.cc: "what 'detail': why", to the status pipe or to standard error, and the end.
 [[noreturn]] void fail(const Stub&, int error, const char* what, const char* detail = "");
+// "note: what 'detail'" to standard error, and on.
+void note(const Stub&, const char* what, const char* detail);
 
 // text.cc
 unsigned length(const char* text);
@@ -181,6 +187,9 @@ void restore_memory(Stub&);
 
 // What started the image wanted ignored (kinds/signal_actions).
 void note_ignored_signals(Stub&);
+
+// RFORK_FILES=rollback, when nothing else can fail any more (kinds/open_file).
+void roll_back_files(const Stub&);
 
 // What waits for one thread; called by itself, when all timers are there (kinds/pending_signal).
 void queue_pending_signals(Stub&, std::int32_t frozen_tid);

@@ -1,5 +1,6 @@
 // Files with a name, and the standard streams. What each type of file needs is decided in one
 // function a type; what nobody recognises is refused by name.
+#include "base/unique_fd.h"
 #include "kinds/collectors.h"
 #include "kinds/descriptors.h"
 #include "kinds/open_file/record.h"
@@ -120,8 +121,39 @@ Result<FileType> recognise(const OpenDescription& d) {
     return cannot_carry(d, "is of a kind that an image cannot carry yet");
 }
 
+// Which run of which machine this is.
+std::string read_boot_id() {
+    char id[64];
+    const UniqueFd file(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+    ssize_t size = file ? read(file.get(), id, sizeof id) : 0;
+    while (size > 0 && id[size - 1] == '\n')
+        --size;
+    return std::string(id, std::size_t(size > 0 ? size : 0));
+}
+
+std::uint64_t number_of(dev_t device) {
+    return std::uint64_t(major(device)) << 32 | minor(device);
+}
+
+Ownership ownership_of(const struct stat& st) {
+    if (st.st_uid == geteuid())
+        return Ownership::own;
+    return st.st_uid == nobody ? Ownership::unknown : Ownership::another;
+}
+
+void describe(const OpenDescription& d, FileType type, OpenFileRecord& record) {
+    constexpr std::int64_t second = 1'000'000'000;
+    record.mode = d.st.st_mode;
+    record.owner = d.st.st_uid;
+    record.ownership = ownership_of(d.st);
+    record.device = number_of(type == FileType::device ? d.st.st_rdev : d.st.st_dev);
+    record.inode = d.st.st_ino;
+    record.size = std::uint64_t(d.st.st_size);
+    record.modified = d.st.st_mtim.tv_sec * second + d.st.st_mtim.tv_nsec;
+}
+
 void add_record(Snapshot& snapshot, FileType type, const OpenDescription& d,
-                const std::vector<DescriptorSlot>& slots) {
+                const std::vector<DescriptorSlot>& slots, std::uint32_t boot = 0) {
     OpenFileRecord record{};
     record.type = type;
     record.flags = d.flags & ~std::uint32_t(O_CREAT | O_EXCL | O_TRUNC);
@@ -129,6 +161,9 @@ void add_record(Snapshot& snapshot, FileType type, const OpenDescription& d,
     record.stream = type == FileType::stream ? std::uint32_t(slots.front().fd) : 0;
     record.position = d.position;
     record.slots = std::uint32_t(slots.size());
+    record.boot = boot;
+    if (type != FileType::stream)
+        describe(d, type, record);
     snapshot.records.add(image::Kind::open_file, record, slots.data(),
                          slots.size() * sizeof slots[0]);
 }
@@ -152,14 +187,6 @@ void add_streams(Snapshot& snapshot, const OpenDescription& d) {
     }
 }
 
-void add(Snapshot& snapshot, const OpenDescription& d) {
-    const FileType type = *recognise(d);
-    if (type == FileType::stream)
-        add_streams(snapshot, d);
-    else
-        add_record(snapshot, type, d, d.slots);
-}
-
 } // namespace
 
 bool is_stream(const OpenDescription& d) {
@@ -178,16 +205,25 @@ Result<void> check_open_file(const OpenDescription& d) {
 }
 
 void add_null(Snapshot& snapshot, const OpenDescription& d) {
-    OpenDescription null = d;
-    null.path = "/dev/null";
-    null.flags = d.flags & O_ACCMODE;
-    null.position = 0;
-    add_record(snapshot, FileType::device, null, null.slots);
+    constexpr unsigned memory_devices = 1, null = 3;
+    OpenDescription instead = d;
+    instead.path = "/dev/null";
+    instead.flags = d.flags & O_ACCMODE;
+    instead.position = 0;
+    instead.st = {};
+    instead.st.st_mode = S_IFCHR | 0666;
+    instead.st.st_rdev = makedev(memory_devices, null);
+    add_record(snapshot, FileType::device, instead, instead.slots);
 }
 
 Result<void> collect_open_file(const Source&, Snapshot& snapshot) {
+    const std::uint32_t boot = snapshot.strings.add(read_boot_id());
     return collect_each(snapshot, image::Kind::open_file, [&](const OpenDescription& d) {
-        add(snapshot, d);
+        const FileType type = *recognise(d);
+        if (type == FileType::stream)
+            add_streams(snapshot, d);
+        else
+            add_record(snapshot, type, d, d.slots, boot);
         return Result<void>();
     });
 }

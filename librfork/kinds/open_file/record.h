@@ -8,6 +8,16 @@
 
 namespace rfork::kinds {
 
+// Whose a file was. In a user namespace, as that in which an ordinary user's process keeps its pid,
+// all others look the same (nobody's), and which of them it was is not known.
+enum class Ownership : std::uint32_t {
+    own = 1, // the process's
+    another = 2,
+    unknown = 3,
+};
+
+inline constexpr std::uint32_t nobody = 65534; // Linux: /proc/sys/kernel/overflowuid
+
 enum class FileType : std::uint32_t {
     regular = 1,   // opened again by path, at its offset
     directory = 2, // likewise; the offset is the file system's own cookie
@@ -23,10 +33,20 @@ struct OpenFileRecord {
     std::uint32_t stream; // FileType::stream: 0, 1 or 2
     std::uint64_t position;
     std::uint32_t slots; // DescriptorSlot[slots] follow
+
+    // By which the file is known again; zeroes for a stream.
+    std::uint32_t mode; // type and permissions
+    std::uint32_t owner;
+    Ownership ownership;
+    std::uint32_t boot; // string: the kernel's boot_id, where device and inode are valid; or empty
     std::uint32_t pad;
+    std::uint64_t device; // of the file system; FileType::device: of itself. Major number << 32
+    std::uint64_t inode;
+    std::uint64_t size;
+    std::int64_t modified; // nanoseconds since the epoch
 
     const DescriptorSlot* slot() const { return reinterpret_cast<const DescriptorSlot*>(this + 1); }
 };
-static_assert(sizeof(OpenFileRecord) == 40);
+static_assert(sizeof(OpenFileRecord) == 88);
 
 } // namespace rfork::kinds
