@@ -37,6 +37,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/rseq.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -278,7 +279,17 @@ Result<std::uint64_t> freeze_here(const Handover& all) {
     return bytes;
 }
 
+// A copy inherits the caller's restartable sequences, and the kernel writes into their area in the
+// program's memory at each move to another CPU. (It is left as that of a thread that has none,
+// which it is until the stub has made it one again.)
+void give_up_rseq(const kinds::ThreadRecord& caller) {
+    if (caller.rseq)
+        arch::syscall(SYS_rseq, caller.rseq, caller.rseq_size, RSEQ_FLAG_UNREGISTER,
+                      caller.rseq_signature);
+}
+
 [[noreturn]] void live_as_copy(const Handover& all) {
+    give_up_rseq(all.facts.threads.front().record);
     const SharedMailbox& mailbox = all.mailbox;
     mailbox->doorbell.hold();
     prctl(PR_SET_PDEATHSIG, SIGKILL); // without the caller nobody wants the image
@@ -309,6 +320,11 @@ Error copy_died(int status, const FreezeOrder& order) {
     if (WIFEXITED(status) && WEXITSTATUS(status) == exit_out_of_memory)
         return {ENOMEM, "not enough working memory to describe the process in an image: raise the "
                         "limit on virtual memory (ulimit -v)"};
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS)
+        return {EIO,
+                "a file that the process has mapped became shorter while the image was written "
+                "into '" +
+                    order.directory + "', or memory is broken: try again"};
     const std::string how = WIFSIGNALED(status)
                                 ? "was killed by signal " + std::to_string(WTERMSIG(status))
                                 : "ended without a word";

@@ -17,14 +17,16 @@ class OwnPages : public PageSource {
 
     Result<void> find_pages(const image::Mapping& mapping, std::vector<Range>& pages) override;
     Result<std::span<const std::uint8_t>> bytes(Range range) override;
-    Result<std::uint64_t> store(Range range, int fd, std::uint64_t offset) override;
+    Result<std::uint64_t> read(Range range, std::uint8_t* to) override;
 
   private:
+    bool is_there(Range range) const;
     Result<void> check_guards(Range range);
     Result<void> find_touched(Range range, std::vector<Range>& pages);
     Result<void> find_touched_by_table(Range range, std::vector<Range>& pages);
 
     UniqueFd pagemap_;
+    std::vector<Range> of_files_;      // ascending; contents of files, which may end early
     std::vector<std::uint64_t> table_; // kept from call to call: the arena takes nothing back
     enum class Scan { with_guards, plain, none }; // PAGEMAP_SCAN, Linux 6.15, 6.7, before
     Scan scan_ = Scan::with_guards;

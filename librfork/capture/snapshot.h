@@ -32,9 +32,9 @@ class PageSource {
     virtual Result<void> find_pages(const image::Mapping& mapping, std::vector<Range>& pages) = 0;
     // The bytes of `range`, which find_pages() reported; valid until the next call.
     virtual Result<std::span<const std::uint8_t>> bytes(Range range) = 0;
-    // Writes the bytes of `range` into a file. Returns how many there are: fewer than asked for
-    // where a mapped file ends early.
-    virtual Result<std::uint64_t> store(Range range, int fd, std::uint64_t offset) = 0;
+    // Copies the bytes of `range` and returns how many there are: fewer than asked for, but whole
+    // pages, where a mapped file ends early.
+    virtual Result<std::uint64_t> read(Range range, std::uint8_t* to) = 0;
 
   protected:
     ~PageSource() = default;

@@ -2,10 +2,21 @@
 //
 //   1 lay_out          where everything goes, in memory and in the file
 //   2 write_front      ELF header, program headers, stub, core view, by libelf
-//   3 write_pages      memory, straight from where it lies, hashing as it goes
+//   3 write_pages      memory, by way of a buffer, hashing as it goes
 //   4 write_metadata   last, because it holds the hashes
 //
 // Steps 2 and 4 overlap in the file: libelf lays down a place for the metadata that step 4 fills.
+//
+// What is hashed is what is stored. Memory that is being written does not stand still, although its
+// only thread is here: another process may write into what it shares with us; the kernel writes
+// into what a restartable sequence, a user event (user_events) or a read in flight was registered
+// for; libc puts an errno or a cache of its own into thread-local storage. Stored first and then
+// hashed, or the other way round, such a page would now and then contradict its own hash, and an
+// image that was reported good would be refused by every stub. So each extent is copied once, into
+// memory that nobody else knows, and both are done from there. (The last of what is not the page's
+// own is taken away as well where that is possible: api/freeze.cc gives up the restartable
+// sequences before all else.) Metadata are built in such memory, and the front is hashed as it is
+// read back.
 #include "image/writer.h"
 
 #include "base/hash.h"
@@ -14,6 +25,7 @@
 #include <cerrno>
 #include <cstring>
 #include <libelf.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 extern "C" {
@@ -170,43 +182,44 @@ Result<void> write_front(const Layout& layout, int fd) {
     return {};
 }
 
+// By system call: errno is part of the program's memory, and stays as it is to be.
+Result<void> pwrite_all(int fd, const void* data, std::size_t size, std::uint64_t offset) {
+    const auto* at = static_cast<const std::uint8_t*>(data);
+    while (size > 0) {
+        const long put = arch::syscall(SYS_pwrite64, fd, at, size, offset);
+        if (put == -EINTR)
+            continue;
+        if (put <= 0)
+            return system_error(put < 0 ? int(-put) : EIO, "cannot write the image");
+        at += put;
+        size -= std::size_t(put);
+        offset += std::uint64_t(put);
+    }
+    return {};
+}
+
 // Memory, in the order of the file. What a mapped file does not have (its mapping is longer) stays
 // a hole, and has no extent.
 Result<void> write_pages(Layout& layout, capture::PageSource& pages, int fd) {
     std::vector<Extent> stored;
     stored.reserve(layout.extents.size());
+    std::vector<std::uint8_t> still(extent_limit);
     for (Extent& e : layout.extents) {
-        const capture::Range range{e.address, e.address + e.size};
-        const Result<std::uint64_t> size = pages.store(range, fd, e.file_offset);
+        const Result<std::uint64_t> size =
+            pages.read({e.address, e.address + e.size}, still.data());
         if (!size)
             return size.error();
         e.size = *size;
         if (e.size == 0)
             continue;
-        const auto bytes = pages.bytes({e.address, e.address + e.size});
-        if (!bytes)
-            return bytes.error();
-        e.hash = hash(std::as_bytes(*bytes));
+        e.hash = hash(std::as_bytes(std::span(still.data(), e.size)));
+        if (Result<void> r = pwrite_all(fd, still.data(), e.size, e.file_offset); !r)
+            return r;
         stored.push_back(e);
     }
     layout.extents = std::move(stored);
     if (ftruncate(fd, off_t(layout.header.file_size)) != 0)
         return system_error(errno, "cannot write the image");
-    return {};
-}
-
-Result<void> pwrite_all(int fd, const void* data, std::size_t size, std::uint64_t offset) {
-    const auto* at = static_cast<const std::uint8_t*>(data);
-    while (size > 0) {
-        const ssize_t put = pwrite(fd, at, size, off_t(offset));
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return system_error(errno, "cannot write the image");
-        at += put;
-        size -= std::size_t(put);
-        offset += std::uint64_t(put);
-    }
     return {};
 }
 
