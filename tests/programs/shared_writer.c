@@ -18,9 +18,13 @@ static pid_t start_writer(volatile uint64_t *memory) {
     const pid_t between = fork();
     if (between == 0) {
         writer = fork();
-        if (writer == 0)
+        if (writer == 0) {
+            close(1);
+            close(2);
+            alarm(60); /* if nobody ends it */
             for (uint64_t n = 1;; n++)
                 memory[n * 509 % (SIZE / sizeof *memory)] = n;
+        }
         CHECK(write(ends[1], &writer, sizeof writer) == sizeof writer);
         _exit(0);
     }
@@ -31,8 +35,8 @@ static pid_t start_writer(volatile uint64_t *memory) {
 }
 
 int main(void) {
-    volatile uint64_t *memory = (volatile uint64_t *)mmap(
-        NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    volatile uint64_t *memory = (volatile uint64_t *)mmap(NULL, SIZE, PROT_READ | PROT_WRITE,
+                                                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(memory != MAP_FAILED);
     const pid_t writer = start_writer(memory);
     while (!memory[0]) /* it has been everywhere */
