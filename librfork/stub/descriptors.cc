@@ -33,8 +33,10 @@ void close_all_from(unsigned first, unsigned last) {
 
 } // namespace
 
-void close_all_descriptors() {
-    close_all_from(0, no_more);
+void close_all_descriptors(int but) {
+    if (but > 0)
+        close_all_from(0, unsigned(but) - 1);
+    close_all_from(unsigned(but + 1), no_more);
 }
 
 void settle_descriptors(Stub& stub) {

@@ -15,6 +15,7 @@
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/futex.h>
+#include <linux/poll.h>
 #include <linux/prctl.h>
 #include <linux/time.h>
 #include <linux/wait.h>
@@ -23,29 +24,27 @@ namespace rfork::stub {
 namespace {
 
 constexpr int everybody = 0x7fffffff;
-constexpr timespec until_commanded{60, 0}; // should the executed process have died before that
 
 class Helper {
   public:
     Helper(Board* board, HelperKind kind) : board_(board), kind_(kind) {}
 
-    [[noreturn]] void run(const Stub& stub) {
-        become_tiny(stub);
+    // `executed`: a pidfd of the executed process.
+    [[noreturn]] void run(const Stub& stub, int executed) {
+        become_tiny(stub, executed);
         char title[title_size];
         show_helper(stub, board_->executed, title);
         arch::syscall(__NR_prctl, PR_SET_PDEATHSIG, kind_ == HelperKind::init ? SIGKILL : SIGCHLD);
+        if (has_ended(executed)) // before that
+            end();
+        arch::syscall(__NR_close, executed);
         answer(Answer::yes);
-        bool commanded = false;
         for (;;) {
-            const long call = wait_for(SIGCHLD, commanded ? nullptr : &until_commanded);
-            if (call == -EAGAIN)
-                end();
+            wait_for(SIGCHLD, nullptr);
             if (kind_ == HelperKind::init)
                 reap();
-            if (__atomic_load_n(&board_->command, __ATOMIC_ACQUIRE) != Command::none) {
-                commanded = true;
+            if (__atomic_load_n(&board_->command, __ATOMIC_ACQUIRE) != Command::none)
                 obey();
-            }
             if (kind_ == HelperKind::guard && is_orphaned())
                 avenge();
         }
@@ -55,6 +54,12 @@ class Helper {
     [[noreturn]] static void end() {
         arch::syscall(__NR_exit_group, 0);
         __builtin_unreachable();
+    }
+
+    static bool has_ended(int process) {
+        pollfd ended{process, POLLIN, 0};
+        const timespec at_once{};
+        return arch::syscall(__NR_ppoll, &ended, process < 0 ? 0 : 1, &at_once, nullptr, 0) == 1;
     }
 
     // Takes one pending signal of that number.
@@ -154,11 +159,14 @@ Answer await_answer(const Family& family) {
 
 void start_helper(const Stub& stub, Family& family, HelperKind kind) {
     __atomic_store_n(&family.board->answer, Answer::none, __ATOMIC_RELAXED);
+    const long self = arch::syscall(__NR_pidfd_open, arch::syscall(__NR_getpid), 0);
     const long pid = arch::syscall(__NR_clone, SIGCHLD, 0, 0, 0, 0);
     if (pid < 0)
-        fail(stub, int(-pid), "cannot make a process that looks after the program");
+        fail(stub, int(-pid),
+             "cannot make a process that looks after the program (raise ulimit -u)");
     if (pid == 0)
-        Helper(family.board, kind).run(stub);
+        Helper(family.board, kind).run(stub, int(self));
+    arch::syscall(__NR_close, self);
     family.helper = int(pid);
     await_answer(family); // there is no program before it can look after it
 }

@@ -31,7 +31,7 @@
 // If X dies without having said so, which only SIGKILL can make it, P must not go on without
 // anybody who knows it. In a namespace the init dies with X (PR_SET_PDEATHSIG), and by that P and
 // all others; a guard kills P. P itself has that setting until the program runs, when it has to be
-// what it was.
+// what it was, and waits with that for the guard to know it.
 //
 // Signals. What is sent to X is for P, so X passes it on. What is sent to a process group, as a
 // terminal does with ^C and ^Z and a shell with `kill %1`, reaches P too, since P is in X's group:
@@ -57,6 +57,7 @@
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
+#include <linux/futex.h>
 #include <linux/mman.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
@@ -111,9 +112,8 @@ bool has_terminal() {
     return true;
 }
 
-// Where the vDSO is parked later, by then in P alone.
 Board* make_board(const Stub& stub) {
-    const std::uint64_t place = stub.header->window.scratch;
+    const std::uint64_t place = board_place(stub);
     const long r = arch::syscall(__NR_mmap, place, image::page_size, PROT_READ | PROT_WRITE,
                                  MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     if (r < 0)
@@ -157,6 +157,9 @@ class Birth {
         if (pid == 0)
             return be_the_program();
         family_.program = family_.board->program = int(pid);
+        tell_helper(family_, Command::guard);
+        __atomic_store_n(&family_.board->guarded, 1, __ATOMIC_RELEASE);
+        arch::syscall(__NR_futex, &family_.board->guarded, FUTEX_WAKE, 1, nullptr, nullptr, 0);
         supervise(stub_, family_);
     }
 
@@ -232,7 +235,7 @@ class Birth {
             mount_proc();
         if (stub_.borrowed_rights)
             limit_rights(stub_, stub_.rights, right_to_choose_tids());
-        arch::syscall(__NR_munmap, family_.board, image::page_size);
+        stub_.board = family_.board;
         stub_.supervised = true;
         stub_.keeps_ids = true;
     }
@@ -255,6 +258,15 @@ void keep_ids(Stub& stub, const ProcessRecord& record) {
     } else {
         Birth(stub, record).run();
     }
+}
+
+// Until then the death of the process in front is that of this one, by PR_SET_PDEATHSIG.
+void await_guard(const Stub& stub) {
+    if (!stub.supervised)
+        return;
+    std::uint32_t& guarded = stub.board->guarded;
+    while (!__atomic_load_n(&guarded, __ATOMIC_ACQUIRE))
+        arch::syscall(__NR_futex, &guarded, FUTEX_WAIT, 0, nullptr, nullptr, 0);
 }
 
 void settle_identity(const Stub& stub) {

@@ -46,6 +46,7 @@ struct Board {
     std::uint32_t signal;  // ask: whether this one is pending
     std::int32_t program;  // guard
     std::int32_t executed; // the process that asks
+    std::uint32_t guarded; // futex: the helper knows the program
 };
 
 struct Family {
@@ -78,6 +79,6 @@ void dismiss_helper(Family&); // once the program has ended, or if there is none
 [[noreturn]] void supervise(const Stub&, Family);
 
 // What a process of ours sheds that is not the program: descriptors, directory, memory, rights.
-void become_tiny(const Stub&);
+void become_tiny(const Stub&, int descriptor = -1); // which it keeps
 
 } // namespace rfork::stub

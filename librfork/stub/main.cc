@@ -60,6 +60,15 @@ void parse_files(Stub& stub, const char* text) {
         fail(stub, EINVAL, "RFORK_FILES must be check, trust or rollback, and is", text);
 }
 
+// Whoever executes such an image is not whose rights it would have: neither the environment nor the
+// program, which never was in that position, is to be trusted with them.
+[[noreturn]] void refuse_borrowed_rights(const Stub& stub) {
+    fail(stub, EOPNOTSUPP,
+         "the image would have rights that its user does not have (set-user-ID, set-group-ID, file "
+         "capabilities, or a security module's), which the frozen program did not expect: take "
+         "them away (chmod ug-s, setcap -r)");
+}
+
 // The stack these lie on is unmapped soon; the values are kept.
 const char* read_start(Stub& stub, const Start& start) {
     static constexpr char cpu_ignore[] = "RFORK_CPU=ignore";
@@ -68,6 +77,15 @@ const char* read_start(Stub& stub, const Start& start) {
     static constexpr char files_prefix[] = "RFORK_FILES=";
     if (*start.name)
         Text(stub.called, sizeof stub.called) << start.name;
+    const char* executable = "";
+    for (const std::uint64_t* entry = start.auxv; entry[0] != AT_NULL; entry += 2) {
+        if (entry[0] == AT_SYSINFO_EHDR)
+            stub.vdso = {entry[1], entry[1]};
+        else if (entry[0] == AT_EXECFN)
+            executable = reinterpret_cast<const char*>(entry[1]);
+        else if (entry[0] == AT_SECURE && entry[1])
+            refuse_borrowed_rights(stub);
+    }
     for (const char* const* e = start.environment; *e; ++e) {
         if (same(*e, cpu_ignore))
             stub.ignore_cpu = true;
@@ -77,13 +95,6 @@ const char* read_start(Stub& stub, const Start& start) {
             parse_claim(stub, *e + sizeof claim_prefix - 1);
         else if (starts_with(*e, files_prefix))
             parse_files(stub, *e + sizeof files_prefix - 1);
-    }
-    const char* executable = "";
-    for (const std::uint64_t* entry = start.auxv; entry[0] != AT_NULL; entry += 2) {
-        if (entry[0] == AT_SYSINFO_EHDR)
-            stub.vdso = {entry[1], entry[1]};
-        else if (entry[0] == AT_EXECFN)
-            executable = reinterpret_cast<const char*>(entry[1]);
     }
     return executable;
 }

@@ -43,6 +43,9 @@ struct Rights {
 // RFORK_FILES: what to do about files that are not as they were; kinds/open_file/restore.cc.
 enum class Files { check, trust, rollback };
 
+// A page that the executed process shares with others: identity.h.
+struct Board;
+
 struct Stub {
     const image::Header* header = nullptr;
     Stage stage = Stage::start;
@@ -74,6 +77,7 @@ struct Stub {
     // Who this is; see identity.cc.
     int outer_pid = 0;            // the process that was executed, by which whoever did so knows us
     bool supervised = false;      // that one is our parent, and stays in front
+    Board* board = nullptr;       // if so
     bool keeps_ids = false;       // so further threads get the tids they had (clone3(2), set_tid)
     bool borrowed_rights = false; // a user namespace gave us more than `rights`
     Rights rights;
@@ -171,7 +175,12 @@ void place(const Stub&, int opened, const kinds::DescriptorSlot*, std::uint32_t 
            const char* name);
 // O_NONBLOCK and its like, on a file that was opened without.
 void set_status_flags(const Stub&, int fd, std::uint32_t flags, const char* name);
-void close_all_descriptors();
+void close_all_descriptors(int but = -1);
+
+// Where Stub::board is, behind the room for the kernel's mappings.
+inline std::uint64_t board_place(const Stub& stub) {
+    return stub.header->window.scratch + image::parking_size - image::page_size;
+}
 
 // kernel_mappings.cc: the vDSO and its data pages, which belong to the running kernel.
 void find_kernel_mappings(Stub&);
@@ -201,6 +210,7 @@ void let_posix_timer_expire(Stub&, std::int32_t id);
 // identity.cc: takes back what a thread was lent for the resume. Every thread calls it, once no
 // further threads are to be made.
 void return_rights(const Stub&);
+void await_guard(const Stub&);     // until the program cannot outlive the process in front
 void settle_identity(const Stub&); // the process, when the program is about to run
 
 // The end of the stub, in all threads: kinds/thread/restore.cc.

@@ -50,7 +50,6 @@ class Supervisor {
     explicit Supervisor(const Family& family) : family_(family) {}
 
     [[noreturn]] void run() {
-        tell_helper(family_, Command::guard);
         look_after_children();
         for (;;) {
             siginfo_t info{};
@@ -176,8 +175,8 @@ void dismiss_helper(Family& family) {
     family.helper = 0;
 }
 
-void become_tiny(const Stub& stub) {
-    close_all_descriptors();
+void become_tiny(const Stub& stub, int descriptor) {
+    close_all_descriptors(descriptor);
     arch::syscall(__NR_chdir, "/");
     const image::Window& window = stub.header->window;
     arch::syscall(__NR_munmap, 0, window.base);

@@ -273,6 +273,20 @@ static void dies_with_its_supervisor(enum surroundings where) {
     done_with(&job);
 }
 
+/* However early: it then has no chance to tell anybody. */
+static void leaves_nobody_if_it_is_killed_early(void) {
+    enum { ATTEMPTS = 100, STEP_US = 60 };
+    for (int i = 0; i < ATTEMPTS; i++) {
+        struct job job;
+        start_program(&job, getenv("IMAGE"), GROUP);
+        usleep((useconds_t)(i * STEP_US));
+        CHECK(kill(job.pid, SIGKILL) == 0);
+        CHECK(WTERMSIG(change_of(&job, 0)) == SIGKILL);
+        nobody_is_left();
+        done_with(&job);
+    }
+}
+
 static int count_entries(const char *directory) {
     int count = -2;
     DIR *entries = opendir(directory);
@@ -412,6 +426,7 @@ static void all(const char *state_of_the_pid, const char *program) {
     has_a_name_in_ps(program);
     dies_with_its_supervisor(GROUP);
     dies_with_its_supervisor(SESSION);
+    leaves_nobody_if_it_is_killed_early();
     holds_nothing();
     does_not_wait_for_orphans(GROUP);
     does_not_wait_for_orphans(SESSION);

@@ -289,6 +289,7 @@ void leave(Stub& stub) {
     if (stub.threads)
         departure_counter(stub) = stub.threads;
 
+    await_guard(stub);
     claim(stub);
     announce(stub);
     settle_identity(stub);
