@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 namespace rfork::kinds {
@@ -141,15 +142,35 @@ Ownership ownership_of(const struct stat& st) {
     return st.st_uid == nobody ? Ownership::unknown : Ownership::another;
 }
 
+// File systems that make up the numbers of inodes as they go: another number need not be another
+// file.
+bool makes_up_inodes(const struct statfs& fs) {
+    constexpr std::uint32_t fuse = 0x65735546, msdos = 0x4d44, exfat = 0x2011bab0,
+                            cifs = 0xff534d42, smb2 = 0xfe534d42;
+    const auto type = std::uint32_t(fs.f_type);
+    return type == fuse || type == msdos || type == exfat || type == cifs || type == smb2;
+}
+
+// What a client of NFS has written gets its time from the server, when it comes there.
+bool has_settled_time(const struct statfs& fs, const OpenDescription& d) {
+    constexpr std::uint32_t nfs = 0x6969;
+    return (d.flags & O_ACCMODE) == O_RDONLY || std::uint32_t(fs.f_type) != nfs;
+}
+
 void describe(const OpenDescription& d, FileType type, OpenFileRecord& record) {
     constexpr std::int64_t second = 1'000'000'000;
     record.mode = d.st.st_mode;
     record.owner = d.st.st_uid;
     record.ownership = ownership_of(d.st);
     record.device = number_of(type == FileType::device ? d.st.st_rdev : d.st.st_dev);
-    record.inode = d.st.st_ino;
+    if (type != FileType::regular)
+        return;
+    struct statfs fs {};
+    statfs(d.path.c_str(), &fs);
+    record.inode = makes_up_inodes(fs) ? 0 : d.st.st_ino;
     record.size = std::uint64_t(d.st.st_size);
-    record.modified = d.st.st_mtim.tv_sec * second + d.st.st_mtim.tv_nsec;
+    if (has_settled_time(fs, d))
+        record.modified = d.st.st_mtim.tv_sec * second + d.st.st_mtim.tv_nsec;
 }
 
 void add_record(Snapshot& snapshot, FileType type, const OpenDescription& d,

@@ -41,9 +41,10 @@ struct OpenFileRecord {
     std::uint32_t boot; // string: the kernel's boot_id, where device and inode are valid; or empty
     std::uint32_t pad;
     std::uint64_t device; // of the file system; FileType::device: of itself. Major number << 32
-    std::uint64_t inode;
+    // Of a regular file.
+    std::uint64_t inode; // 0: it says nothing there
     std::uint64_t size;
-    std::int64_t modified; // nanoseconds since the epoch
+    std::int64_t modified; // nanoseconds since the epoch; 0: likewise
 
     const DescriptorSlot* slot() const { return reinterpret_cast<const DescriptorSlot*>(this + 1); }
 };

@@ -148,7 +148,7 @@ bool is_same_boot(const Stub& stub, const OpenFileRecord& record) {
 
 // Inodes say something only where their numbers come from.
 bool is_replaced(const Stub& stub, const OpenFileRecord& record, const struct statx& st) {
-    return st.stx_ino != record.inode &&
+    return record.inode != 0 && st.stx_ino != record.inode &&
            number(st.stx_dev_major, st.stx_dev_minor) == record.device &&
            is_same_boot(stub, record);
 }
@@ -164,6 +164,8 @@ void check_length(const Stub& stub, const OpenFileRecord& record, const struct s
 }
 
 void tell_length(const Stub& stub, const OpenFileRecord& record, const struct statx& st) {
+    if (stub.files == Files::rollback && st.stx_size > record.size)
+        return;
     char what[200];
     Text(what, sizeof what) << "a file that the program writes to had " << record.size
                             << " bytes when it was frozen, and has " << std::uint64_t(st.stx_size)
@@ -178,20 +180,26 @@ std::int64_t modified(const struct statx& st) {
     return st.stx_mtime.tv_sec * second + st.stx_mtime.tv_nsec;
 }
 
+// Of the same file: what is a copy somewhere else has another time, and that says nothing.
+bool was_modified(const OpenFileRecord& record, const struct statx& st) {
+    return record.modified != 0 && st.stx_ino == record.inode && modified(st) != record.modified;
+}
+
 void tell_changes(const Stub& stub, const OpenFileRecord& record, const struct statx& st,
                   bool replaced) {
+    const bool longer_or_shorter = st.stx_size != record.size;
     if (!is_checkpoint(stub))
         return;
-    if (is_writable(record)) {
-        if (st.stx_size != record.size && stub.files != Files::rollback)
-            tell_length(stub, record, st);
-    } else if (replaced) {
+    if (replaced)
         note(stub, "another file is now where the program reads one:", path_of(stub, record));
-    } else if (st.stx_size != record.size ||
-               (st.stx_ino == record.inode && modified(st) != record.modified)) {
+    else if (!is_writable(record) && (longer_or_shorter || was_modified(record, st)))
         note(stub, "a file that the program reads has changed since it was frozen:",
              path_of(stub, record));
-    }
+    else if (is_writable(record) && longer_or_shorter)
+        tell_length(stub, record, st);
+    else if (is_writable(record) && was_modified(record, st))
+        note(stub, "a file that the program writes to has been written to since it was frozen:",
+             path_of(stub, record));
 }
 
 void check_content(const Stub& stub, const OpenFileRecord& record, const struct statx& st) {
