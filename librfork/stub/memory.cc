@@ -122,6 +122,7 @@ void check(const Stub& stub, const Mapping& m, const Extent& extent) {
     if (hash(reinterpret_cast<const void*>(extent.address), extent.size) != extent.hash)
         fail(stub, EBADMSG, "the image is damaged: its pages do not match their checksum at",
              RangeText(m).text);
+    count_progress(stub, extent.size);
 }
 
 void read_in(const Stub& stub, const Mapping& m, const Extent& extent) {
@@ -212,12 +213,14 @@ void restore_memory(Stub& stub) {
     const auto* base = reinterpret_cast<const std::uint8_t*>(stub.header);
     const auto* extent = reinterpret_cast<const Extent*>(base + stub.header->extents.offset);
     const Extent* end = extent + stub.header->extents.size / sizeof(Extent);
+    begin_progress(stub);
     for (const Mapping& m : mappings_of(stub)) {
         const Extent* first = extent;
         while (extent < end && extent->address < m.end)
             ++extent;
         restore_mapping(stub, m, {first, extent});
     }
+    end_progress(stub);
 }
 
 } // namespace rfork::stub

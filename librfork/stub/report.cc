@@ -105,6 +105,7 @@ void fail(const Stub& stub, int error, const char* what, const char* detail) {
         char line[sizeof stub.called + sizeof message.sentence + 4];
         Text out(line, sizeof line);
         out << stub.called << ": " << message.sentence << "\n";
+        end_progress(stub);
         const int to = stub.stream_fd[2] >= 0 ? stub.stream_fd[2] : 2;
         arch::syscall(__NR_write, to, line, out.size());
     }

@@ -43,6 +43,14 @@ struct Rights {
 // RFORK_FILES: what to do about files that are not as they were; kinds/open_file/restore.cc.
 enum class Files { check, trust, rollback };
 
+// Of the program's memory, in bytes, and of the line that tells of it: progress.cc.
+struct Progress {
+    std::uint64_t done = 0, all = 0; // all: 0 if nobody is to be told
+    std::uint64_t next_look = 0;     // bytes
+    std::uint64_t began = 0, due = 0;
+    unsigned shown = 0; // length of the line that is on the terminal
+};
+
 // A page that the executed process shares with others: identity.h.
 struct Board;
 
@@ -63,6 +71,7 @@ struct Stub {
 
     int image_fd = -1;
     int stream_fd[3] = {-1, -1, -1};
+    mutable Progress progress;
 
     // CLOCK_MONOTONIC and CLOCK_BOOTTIME go on from what they showed at the freeze.
     bool clocks_continue = false;
@@ -189,6 +198,11 @@ void place_kernel_mappings(Stub&);
 
 // redirect_vdso.cc: makes the functions of `program`, another kernel's vDSO, call those of ours.
 void redirect_vdso(const Stub&, const image::Mapping& program);
+
+// progress.cc
+void begin_progress(const Stub&);
+void count_progress(const Stub&, std::uint64_t bytes);
+void end_progress(const Stub&); // also before a sentence
 
 // memory.cc
 void clear_address_space(Stub&);
