@@ -1,8 +1,14 @@
 #include "rexecd/housekeeping.h"
 
+#include "remote/report.h"
 #include "rexecd/child.h"
+#include "rexecd/host_name.h"
+#include "rexecd/log.h"
+#include "rexecd/program_end.h"
+#include "rexecd/sweep.h"
 
 #include <algorithm>
+#include <ctime>
 
 namespace rexecd {
 
@@ -11,13 +17,19 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::chrono::seconds sweep_interval = 10min;
-constexpr auto soon = 200ms; // so that a busy host cleans many logs at once
+constexpr auto soon = 200ms; // so that a busy host does many chores at once
 constexpr auto now_and_then = 5s;
+
+std::uint64_t steady_ns() {
+    timespec now{};
+    ::clock_gettime(CLOCK_BOOTTIME, &now);
+    return std::uint64_t(now.tv_sec) * 1'000'000'000 + std::uint64_t(now.tv_nsec);
+}
 
 } // namespace
 
 Housekeeping::Housekeeping(boost::asio::io_context& io, std::string spool, long stale_seconds)
-    : spool_(std::move(spool)), stale_seconds_(stale_seconds), sweep_timer_(io), log_timer_(io) {}
+    : spool_(std::move(spool)), stale_seconds_(stale_seconds), sweep_timer_(io), chore_timer_(io) {}
 
 void Housekeeping::sweep() {
     if (sweeper_ <= 0)
@@ -31,39 +43,65 @@ void Housekeeping::sweep() {
     });
 }
 
-void Housekeeping::program_started(pid_t group, EndedLog log) {
-    logs_.watch(group, std::move(log));
-    look_at_logs_in(now_and_then);
+void Housekeeping::program_started(Program program) {
+    if (std::optional<Program> ended = programs_.started(std::move(program), steady_ns()))
+        tell_end(std::move(*ended));
+    do_chores_in(now_and_then);
 }
 
-void Housekeeping::child_ended(pid_t child) {
-    if (child == sweeper_)
+void Housekeeping::acknowledged(const rfork::image::Id& request) {
+    programs_.acknowledged(request);
+    do_chores_in(soon);
+}
+
+void Housekeeping::child_ended(pid_t child, int status) {
+    if (child == sweeper_) {
         sweeper_ = 0;
-    else if (child == log_cleaner_)
-        log_cleaner_ = 0;
-    else
-        look_at_logs_in(soon);
+    } else if (child == cleaner_) {
+        cleaner_ = 0;
+    } else {
+        if (std::optional<Program> ended = programs_.ended(child, status, steady_ns()))
+            tell_end(std::move(*ended));
+        do_chores_in(soon);
+    }
 }
 
-void Housekeeping::look_at_logs_in(Pause pause) {
-    if (looks_soon_ || logs_.empty())
+void Housekeeping::tell_end(Program program) {
+    const std::string how = "ended: " + end_text(*program.status);
+    log(Level::info,
+        program.ticket + ": process " + std::to_string(program.process) + " " + how);
+    if (program.monitor_address) {
+        sockaddr_in monitor{};
+        monitor.sin_family = AF_INET;
+        monitor.sin_addr.s_addr = program.monitor_address;
+        monitor.sin_port = program.monitor_port;
+        const std::string line = program.monitor_name + ": process " +
+                                 std::to_string(program.process) + " on " + host_name() + " " + how;
+        (void)bool(rfork::remote::send_report(monitor, line));
+    }
+    ends_.push_back(std::move(program));
+}
+
+void Housekeeping::do_chores_in(Pause pause) {
+    if (chores_soon_ || (!programs_.any_chores_later() && ends_.empty()))
         return;
-    looks_soon_ = pause == soon;
-    log_timer_.expires_after(pause); // cancels the one before
-    log_timer_.async_wait([this](boost::system::error_code stopped) {
+    chores_soon_ = pause == soon;
+    chore_timer_.expires_after(pause); // cancels the one before
+    chore_timer_.async_wait([this](boost::system::error_code stopped) {
         if (!stopped)
-            look_at_logs();
+            do_chores();
     });
 }
 
-void Housekeeping::look_at_logs() {
-    looks_soon_ = false;
-    if (log_cleaner_ <= 0) {
-        std::vector<EndedLog> ended = logs_.take_ended();
-        if (!ended.empty())
-            log_cleaner_ = fork_child(-1, [&](int) { remove_empty_logs(spool_, ended); });
+void Housekeeping::do_chores() {
+    chores_soon_ = false;
+    if (cleaner_ <= 0) {
+        Chores chores{programs_.take_chores(steady_ns()), std::move(ends_)};
+        ends_.clear();
+        if (!chores.empty())
+            cleaner_ = fork_child(-1, [&](int) { clean_up(spool_, chores); });
     }
-    look_at_logs_in(log_cleaner_ > 0 ? Pause(soon) : Pause(now_and_then));
+    do_chores_in(cleaner_ > 0 ? Pause(soon) : Pause(now_and_then));
 }
 
 } // namespace rexecd

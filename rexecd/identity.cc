@@ -1,6 +1,8 @@
 #include "rexecd/identity.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <fstream>
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/keyctl.h>
@@ -61,17 +63,39 @@ void leave_session_keyring() {
     ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
 }
 
+// The map of our user namespace does not change while we live.
+struct Range {
+    unsigned first, count;
+};
+
+std::vector<Range> known_numbers() {
+    std::vector<Range> ranges;
+    std::ifstream map("/proc/self/uid_map");
+    for (unsigned first, outside, count; map >> first >> outside >> count;)
+        ranges.push_back({first, count});
+    return ranges;
+}
+
 } // namespace
+
+uid_t user_here(uid_t user, uid_t outer_user) {
+    static const std::vector<Range> ranges = known_numbers();
+    const bool known =
+        std::any_of(ranges.begin(), ranges.end(), [&](const Range& range) {
+            return outer_user >= range.first && outer_user - range.first < range.count;
+        });
+    return known || ranges.empty() ? outer_user : user;
+}
 
 Result<Identity> identity_of(uid_t owner, bool allow_root) {
     const bool is_our_own = owner == ::geteuid();
     if (!is_our_own && ::geteuid() != 0)
-        return Error{EPERM, "the image belongs to " + user_text(owner) + ", and rexecd runs as " +
+        return Error{EPERM, "the request is for " + user_text(owner) + ", and rexecd runs as " +
                                 std::to_string(::geteuid()) +
                                 ": only a rexecd of root's serves other users"};
     if (owner == 0 && !allow_root)
         return Error{EPERM,
-                     "the image belongs to root: rexecd runs no image of root's unless it is "
+                     "the request is for root: rexecd runs no image of root's unless it is "
                      "started with --allow-root"};
 
     if (is_our_own)
@@ -80,7 +104,7 @@ Result<Identity> identity_of(uid_t owner, bool allow_root) {
     errno = 0;
     const passwd* user = ::getpwuid(owner);
     if (!user)
-        return Error{EPERM, user_text(owner) + ", who owns the image, is unknown here" +
+        return Error{EPERM, user_text(owner) + ", whose the image is, is unknown here" +
                                 (errno ? ": " + std::string(rfork::errno_text(errno)) : "") +
                                 ": the hosts must share their user numbers"};
     return Identity{owner, user->pw_gid, groups_of(*user), user->pw_name, false};

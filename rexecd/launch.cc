@@ -1,7 +1,7 @@
 // The new process, as the image's stub meets it:
 //
-//   descriptors   0 /dev/null, 1 and 2 the log, 3 the status pipe, 4 the spool, and no others
-//   environment   RFORK_CLAIM for the stub, and RFORK_CPU, RFORK_PID, RFORK_FILES if rexecd has
+//   descriptors   0 /dev/null, 1 and 2 the log, 3 the status pipe, and no others
+//   environment   RFORK_TICKET for the stub, and RFORK_CPU, RFORK_PID, RFORK_FILES if rexecd has
 //                 them: the administrator's word
 //   session       a new one, of which it is the leader; so all that it starts, and that does not
 //                 start a session of its own, can be found by its group when it has ended
@@ -10,6 +10,7 @@
 #include "rexecd/launch.h"
 
 #include "image/status.h"
+#include "image/ticket.h"
 #include "rexecd/child.h"
 
 #include <cerrno>
@@ -25,13 +26,13 @@ namespace {
 
 using namespace rfork;
 
-enum Number { status_number = 3, spool_number = 4, image_number = 5, first_free = 6 };
+enum Number { status_number = 3, image_number = 4, first_free = 5 };
 
 // For the stub alone: the program has its own environment in its memory.
 std::vector<std::string> environment_of(const Start& start) {
-    std::vector<std::string> environment = {std::string(image::claim_variable) + "=" +
-                                            std::to_string(status_number) + "," +
-                                            std::to_string(spool_number) + "," + start.image_name};
+    std::vector<std::string> environment = {std::string(image::ticket_variable) + "=" +
+                                            std::to_string(status_number) + "," + start.attempt +
+                                            "," + start.ticket_path};
     for (const char* name : {"RFORK_CPU", "RFORK_PID", "RFORK_FILES"}) // rfork-image(5)
         if (const char* value = ::getenv(name))
             environment.push_back(std::string(name) + "=" + value);
@@ -39,9 +40,8 @@ std::vector<std::string> environment_of(const Start& start) {
 }
 
 // Gives every descriptor its number. First to where they are not in each other's way.
-bool place_descriptors(const Start& start, int status) {
-    int from[] = {
-        ::open("/dev/null", O_RDONLY), start.log, start.log, status, start.spool, start.image};
+bool place_descriptors(const Start& start, int log, int status) {
+    int from[] = {::open("/dev/null", O_RDONLY | O_CLOEXEC), log, log, status, start.image};
     for (int& fd : from)
         if ((fd = ::fcntl(fd, F_DUPFD_CLOEXEC, 64)) < 0)
             return false;
@@ -71,26 +71,36 @@ void execute(const Start& start) {
     for (std::string& variable : environment)
         pointers.push_back(variable.data());
     pointers.push_back(nullptr);
-    std::string name = start.image_name;
+    std::string name = start.ticket_path;
     char* arguments[] = {name.data(), nullptr};
     ::execveat(image_number, "", arguments, pointers.data(), AT_EMPTY_PATH);
 }
 
-[[noreturn]] void be_the_program(const Start& start, int status) {
+// What went wrong before the stub, in the words the stub would have used.
+Error prepare_and_execute(const Start& start, Launched& launched, int& status) {
+    if (::setsid() < 0 || ::chdir("/") != 0)
+        return system_error(errno, "cannot prepare the process for the image");
+    Result<ProgramLog> log = open_program_log(start.log, ::getpid());
+    if (!log)
+        return log.error();
+    launched.log = log->path;
+    launched.log_is_new = log->is_new;
+    if (!place_descriptors(start, log->fd.release(), status))
+        return system_error(errno, "cannot prepare the process for the image",
+                            "raise the limit on open files of rexecd (ulimit -n)");
+    status = status_number;
+    execute(start);
+    return {errno, exec_failure(errno, image_number)};
+}
+
+[[noreturn]] void be_the_program(const Start& start, Launched& launched, int status) {
+    const Error failed = prepare_and_execute(start, launched, status);
     image::StatusMessage message{};
     message.magic = image::status_magic;
     message.stage = image::Stage::start;
     message.pid = ::getpid();
-    if (::setsid() < 0 || ::chdir("/") != 0 || !place_descriptors(start, status)) {
-        message.error = errno;
-        std::string("cannot prepare the process for the image")
-            .copy(message.sentence, sizeof(message.sentence) - 1);
-    } else {
-        execute(start);
-        message.error = errno;
-        exec_failure(errno, image_number).copy(message.sentence, sizeof(message.sentence) - 1);
-        status = status_number;
-    }
+    message.error = failed.code;
+    failed.sentence.copy(message.sentence, sizeof(message.sentence) - 1);
     [[maybe_unused]] ssize_t written = ::write(status, &message, sizeof(message));
     ::_exit(1);
 }
@@ -98,10 +108,10 @@ void execute(const Start& start) {
 // vfork: the child shares our memory until it executes, and what it allocates there on the way is
 // lost; but this process ends soon, and a copy of its page tables would be made for nothing. A
 // function of its own, since nothing in it may live in a register across the call.
-[[gnu::noinline]] pid_t spawn(const Start& start, int status) {
+[[gnu::noinline]] pid_t spawn(const Start& start, Launched& launched, int status) {
     const pid_t child = ::vfork();
     if (child == 0)
-        be_the_program(start, status);
+        be_the_program(start, launched, status);
     return child;
 }
 
@@ -114,7 +124,7 @@ Result<Launched> launch(const Start& start) {
     Launched launched;
     launched.status.reset(ends[0]);
     UniqueFd write_end(ends[1]);
-    launched.program = spawn(start, write_end.get());
+    launched.program = spawn(start, launched, write_end.get());
     if (launched.program < 0)
         return system_error(errno, "cannot fork a process for the image");
     return launched;

@@ -3,7 +3,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
-#include "rexecd/identity.h"
+#include "rexecd/program_log.h"
 
 #include <string>
 #include <sys/types.h>
@@ -12,15 +12,16 @@ namespace rexecd {
 
 struct Start {
     int image;
-    int spool;
-    int log; // standard output and error
-    const std::string& image_name;
-    const Identity& identity;
+    std::string ticket_path; // absolute
+    std::string attempt;     // the id by which its ticket will be known, if it is won
+    LogName log;
 };
 
 struct Launched {
     pid_t program = 0;
     rfork::UniqueFd status; // where its StatusMessage can be read; a failed exec says so here, too
+    std::string log;        // its path
+    bool log_is_new = false;
 };
 
 rfork::Result<Launched> launch(const Start& start);

@@ -1,36 +1,132 @@
 #include "rexecd/program_log.h"
 
-#include "remote/spool.h"
-#include "rexecd/spool_access.h"
+#include "remote/protocol.h"
+#include "rexecd/host_name.h"
 
 #include <cerrno>
+#include <ctime>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace rexecd {
 
 using namespace rfork;
 
-Result<ProgramLog> open_program_log(int spool, const std::string& image_name) {
-    const std::string name = remote::log_name(image_name);
-    constexpr int flags = O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
+namespace {
+
+constexpr char our_pattern[] = "%n.%h.%p.out";
+constexpr int names_to_try = 1000;
+
+// As a part of a file name, that is neither hidden nor somewhere else.
+std::string as_part(std::string_view text) {
+    std::string part;
+    for (char letter : text)
+        part += letter == '/' || static_cast<unsigned char>(letter) < ' ' || letter == '\x7f'
+                    ? '_'
+                    : letter;
+    if (part.empty() || part[0] == '.')
+        part.insert(0, "_");
+    return part;
+}
+
+std::string time_text() {
+    const time_t now = ::time(nullptr);
+    tm parts{};
+    char text[32];
+    ::gmtime_r(&now, &parts);
+    return {text, ::strftime(text, sizeof(text), "%Y%m%dT%H%M%SZ", &parts)};
+}
+
+std::string numbered(const std::string& path, int number) {
+    return number == 1 ? path : path + "." + std::to_string(number);
+}
+
+Result<ProgramLog> open_log(const std::string& path, int flags) {
     ProgramLog log;
-    log.fd.reset(::openat(spool, name.c_str(), flags | O_CREAT | O_EXCL, 0600));
-    log.is_new = bool(log.fd);
-    if (!log.fd && errno != EEXIST)
-        return system_error(errno, "cannot make " + name + " in the spool");
-    if (log.is_new)
-        return log;
-    // A daemon that was killed over the same request has made it.
-    Result<Entry> existing = open_entry(spool, name, O_WRONLY | O_APPEND);
-    if (!existing)
-        return existing.error();
-    if (Result<void> trusted = check_entry(existing->status, name); !trusted)
-        return trusted.error();
-    if (existing->status.st_uid != ::geteuid())
-        return Error{EPERM, name + " in the spool belongs to another user"};
-    log.fd = std::move(existing->fd);
+    log.path = path;
+    log.fd.reset(::open(path.c_str(),
+                        O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | flags, 0600));
+    if (!log.fd)
+        return system_error(errno, "cannot open the log " + path,
+                            "RFORK_LOG must name a file that you may write on the target");
     return log;
+}
+
+// One that was there before may be anything.
+Result<void> check_log(const ProgramLog& log) {
+    struct stat status;
+    if (::fstat(log.fd.get(), &status) != 0)
+        return system_error(errno, "cannot examine the log " + log.path);
+    if (!S_ISREG(status.st_mode) || status.st_uid != ::geteuid())
+        return Error{EPERM, "the log " + log.path +
+                                " is there already and no regular file of your own: choose "
+                                "another name by RFORK_LOG"};
+    return {};
+}
+
+} // namespace
+
+std::string expand(const std::string& pattern, const LogName& name, pid_t process) {
+    std::string text;
+    for (std::size_t i = 0; i < pattern.size(); ++i) {
+        const char next = pattern[i] == '%' && i + 1 < pattern.size() ? pattern[i + 1] : '\0';
+        switch (next) {
+        case 'n':
+            text += as_part(name.program);
+            break;
+        case 'h':
+            text += as_part(host_name());
+            break;
+        case 'p':
+            text += std::to_string(process);
+            break;
+        case 'i':
+            text += name.image;
+            break;
+        case 't':
+            text += time_text();
+            break;
+        case '%':
+            text += '%';
+            break;
+        default:
+            text += pattern[i];
+            continue;
+        }
+        ++i;
+    }
+    return text;
+}
+
+Result<ProgramLog> open_program_log(const LogName& name, pid_t process) {
+    const bool ours = name.pattern.empty();
+    std::string path = expand(ours ? our_pattern : name.pattern, name, process);
+    if (!path.starts_with('/'))
+        path = name.directory + "/" + path;
+    if (path.size() > remote::max_log_name)
+        return Error{ENAMETOOLONG, "the log's name becomes longer than 512 bytes: shorten RFORK_LOG"};
+    for (int number = 1; number <= names_to_try; ++number) {
+        Result<ProgramLog> log = open_log(numbered(path, number), O_CREAT | O_EXCL);
+        if (log || log.error().code != EEXIST) {
+            if (log)
+                log->is_new = true;
+            return log;
+        }
+        if (ours)
+            continue;
+        log = open_log(path, 0);
+        if (log)
+            if (Result<void> good = check_log(*log); !good)
+                return good.error();
+        return log;
+    }
+    return Error{EEXIST, "a thousand logs called " + path + " are there already: remove some"};
+}
+
+std::string status_file_of(const std::string& log) {
+    constexpr std::string_view suffix = ".out";
+    return (log.ends_with(suffix) ? log.substr(0, log.size() - suffix.size()) : log) + ".status";
 }
 
 } // namespace rexecd

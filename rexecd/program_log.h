@@ -1,18 +1,34 @@
-// "<image name>.out" in the spool: standard output and error of a program under rexecd.
+// Standard output and error of a program under rexecd.
 #pragma once
 
 #include "base/result.h"
 #include "base/unique_fd.h"
 
 #include <string>
+#include <sys/types.h>
 
 namespace rexecd {
 
-struct ProgramLog {
-    rfork::UniqueFd fd;
-    bool is_new = false; // else a runner before us has made it, for a stub that may be at work
+// What a name is made of. In a pattern, %n is the program's own name, %h the host, %p the process
+// id, %i the image's id, %t the time (UTC, 20260131T235959Z), %% a percent sign.
+struct LogName {
+    std::string pattern; // empty: "%n.%h.%p.out", and a number where that is taken
+    std::string directory; // where a relative name begins: the user's in the spool
+    std::string program;
+    std::string image;
 };
 
-rfork::Result<ProgramLog> open_program_log(int spool, const std::string& image_name);
+struct ProgramLog {
+    rfork::UniqueFd fd;
+    std::string path;
+    bool is_new = false; // else it was there, and is appended to
+};
+
+std::string expand(const std::string& pattern, const LogName& name, pid_t process);
+
+rfork::Result<ProgramLog> open_program_log(const LogName& name, pid_t process);
+
+// Beside it: how the program ended.
+std::string status_file_of(const std::string& log);
 
 } // namespace rexecd

@@ -1,32 +1,34 @@
-// From a name in a datagram to a running program, distrusting the file all the way:
+// From a name in a datagram to a running program, distrusting all of it:
 //
-//   find       look the name up beneath the spool without opening it (O_PATH): who owns it?
-//   become     take on that user's identity, for good
-//   open       open it as that user, see that it still is the same file, and read its front: is it
-//              an image, undamaged, and the one whose id the authenticated request names?
+//   become     take on the identity that the request selects, for good; nothing of the spool has
+//              been looked at before
+//   prove      the directory that the request names must be this user's own, and closed to others
+//   open       the ticket in it: an undamaged image, and the one whose id the request knows
 //   launch     fork, and execute the very descriptor that was checked
 //   await      the stub tells through a pipe at which stage it failed, or that the program runs
-//   settle     unlink the image, if a copy on this host has won the claim
 //
-// After `launch` there are three ways in which the claim can be decided: our stub wins it; another
-// one has (the caller asked a predecessor of this daemon as well), so that the answer is "resumed"
-// all the same; or somebody has given up. We give up ourselves when a stub neither speaks nor dies,
-// and then by making the claim: a process that has not claimed may be killed, one that has may not.
+// Which copy runs is decided by the ticket alone (docs/protocol.md). A stub that has not won it may
+// still be about to; so one that must end (it neither speaks nor dies) may be killed only by who has
+// won the ticket first. And one that was killed from outside may have won it a moment before, or may
+// win it yet, by a rename that is still on its way to the file server. When the pipe ends and no
+// word has come, no instruction of the program has run, nor can any: then what the stub has won is
+// taken back, and the caller goes on.
 #include "rexecd/runner.h"
 
 #include "image/status.h"
 #include "remote/spool.h"
+#include "remote/ticket.h"
 #include "rexecd/checked_image.h"
-#include "rexecd/claims.h"
+#include "rexecd/host_name.h"
 #include "rexecd/identity.h"
 #include "rexecd/launch.h"
-#include "rexecd/program_log.h"
 #include "rexecd/spool_access.h"
 #include "rexecd/stub_process.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <optional>
+#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,167 +37,209 @@ namespace rexecd {
 namespace {
 
 using namespace rfork;
+using remote::TicketNames;
+
+template <std::size_t size>
+void put(char (&to)[size], std::string_view text) {
+    to[text.copy(to, size - 1)] = '\0';
+}
 
 Outcome refused(const Error& why) {
     Outcome outcome{};
+    outcome.kind = Outcome::refused;
     outcome.error = why.code;
-    why.sentence.copy(outcome.sentence, sizeof(outcome.sentence) - 1);
+    put(outcome.sentence, why.sentence);
     return outcome;
 }
 
-// The answer when somebody has made the claim, whoever that was; nothing when nobody has.
-std::optional<Outcome> answer_from_claim(const Job& job, int spool, uid_t owner) {
-    Result<std::optional<Claim>> claim = read_claim(spool, job.image_name);
-    if (!claim)
-        return refused(claim.error());
-    if (!*claim)
-        return std::nullopt;
-    if ((*claim)->owner != owner)
-        return refused(
-            {EPERM, "the claim of " + job.image_name + " was made by another user than its owner"});
-    if ((*claim)->given_up)
-        return refused({ECANCELED, "the request was given up on " + (*claim)->host});
-
+Outcome missing() {
     Outcome outcome{};
-    outcome.resumed = true;
-    outcome.owner = owner;
-    outcome.pid = (*claim)->pid;
-    if ((*claim)->host == host_name()) {
-        // We, or a predecessor of this daemon, started it: what is left to clean up is ours.
-        outcome.program = static_cast<pid_t>((*claim)->pid);
-        outcome.has_log = outcome.program > 0;
-        ::unlinkat(spool, job.image_name.c_str(), 0);
-    }
+    outcome.kind = Outcome::missing;
     return outcome;
+}
+
+// What somebody has made of the ticket: we ourselves, a predecessor of this daemon, another host,
+// or the caller.
+Outcome answer_from(const TicketNames& names) {
+    const char* name = names.acknowledged[0] ? names.acknowledged : names.running;
+    if (!name[0])
+        return refused({ECANCELED, "the request was given up"});
+    const remote::Entry entry = remote::parse_entry(name);
+    Outcome outcome{};
+    outcome.kind = Outcome::resumed;
+    outcome.pid = entry.pid;
+    put(outcome.running,
+        std::string(entry.ticket) + image::running_mark + std::string(entry.attempt));
+    return outcome;
+}
+
+bool is_decided(const TicketNames& names) {
+    return names.given_up || names.running[0] || names.acknowledged[0];
 }
 
 // One image on its way to a program.
 class Attempt {
   public:
-    Attempt(const Job& job, int spool, uid_t owner) : job_(job), spool_(spool), owner_(owner) {}
+    Attempt(const Job& job, int directory)
+        : job_(job), directory_(directory), id_(remote::id_text(remote::new_id())) {}
 
-    Outcome run(const struct stat& found, const Identity& identity) {
-        Result<UniqueFd> image = open_image(job_, spool_, found);
-        if (!image)
-            return refused(image.error());
-        Result<ProgramLog> log = open_program_log(spool_, job_.image_name);
-        if (!log)
-            return refused(log.error());
-        log_is_new_ = log->is_new;
-
+    Outcome run(UniqueFd image) {
+        const std::string path = job_.spool + "/" + job_.directory;
         Result<Launched> launched =
-            launch({image->get(), spool_, log->fd.get(), job_.image_name, identity});
-        // What we no longer hold open, NFS can really unlink.
-        image->reset();
-        log->fd.reset();
+            launch({image.get(), path + "/" + job_.ticket, id_,
+                    {job_.log, path, job_.program,
+                     job_.ticket.substr(std::string_view(image::ticket_prefix).size())}});
+        image.reset(); // what we no longer hold open, NFS can really unlink
         if (!launched)
-            return failed(launched.error());
-        return conclude(*launched);
+            return refused(launched.error());
+        launched_ = std::move(*launched);
+        return conclude();
     }
 
   private:
-    Outcome conclude(const Launched& launched) {
+    Outcome conclude() {
         image::StatusMessage message{};
-        Voice voice = hear(launched.status.get(), message);
-        if (voice == Voice::spoke && message.stage == image::Stage::resumed)
-            return succeeded(launched.program, message.pid);
-        if (voice == Voice::spoke) {
-            end(launched.program); // which it is about to do itself, if it is honest
-            return stage_failed(message);
+        switch (hear(launched_.status.get(), message)) {
+        case Voice::spoke:
+            return message.stage == image::Stage::resumed ? succeeded(message)
+                                                          : stage_failed(message);
+        case Voice::ended:
+            return died();
+        case Voice::silent:
+            break;
         }
-        if (voice == Voice::ended && has_died(launched.program))
-            return failed(
-                {EIO, "the image " + death_of(launched.program) + " before the program ran"});
-        return lose_patience(launched.program);
+        return lose_patience();
     }
 
-    Outcome succeeded(pid_t program, std::int64_t pid) {
-        ::unlinkat(spool_, job_.image_name.c_str(), 0);
+    Outcome succeeded(const image::StatusMessage& message) {
         Outcome outcome{};
-        outcome.resumed = true;
-        outcome.has_log = true;
-        outcome.owner = owner_;
-        outcome.program = program;
-        outcome.pid = pid;
+        outcome.kind = Outcome::resumed;
+        outcome.program = launched_.program;
+        outcome.pid = message.pid;
+        outcome.monitor_address = message.monitor_address;
+        outcome.monitor_port = message.monitor_port;
+        outcome.log_is_new = launched_.log_is_new;
+        put(outcome.monitor_name, message.program);
+        put(outcome.running, message.running);
+        put(outcome.log, launched_.log);
         return outcome;
     }
 
     Outcome stage_failed(const image::StatusMessage& message) {
-        if (message.stage == image::Stage::claim && message.error == EEXIST)
-            if (std::optional<Outcome> answer = answer_from_claim(job_, spool_, owner_)) {
-                if (!answer->has_log)
-                    remove_log(); // else it may be the log of the program that runs
-                return *answer;
-            }
-        return failed({message.error ? message.error : EIO, message.sentence});
-    }
-
-    // It may be just about to run, so it may be killed only by who holds the claim; and the claim
-    // goes again before the caller hears anything, since to him it would mean that a copy runs.
-    Outcome lose_patience(pid_t program) {
-        Result<bool> ours = take_claim(spool_, job_.image_name);
-        if (ours && *ours) {
-            ::kill(program, SIGKILL);
-            ::waitpid(program, nullptr, 0);
-            remove_claim(spool_, job_.image_name);
-            return failed({ETIMEDOUT, "the image neither ran nor ended within ten minutes"});
-        }
-        if (ours)
-            if (std::optional<Outcome> answer = answer_from_claim(job_, spool_, owner_)) {
-                if (answer->program != program)
-                    end(program);
-                return *answer;
-            }
-        return refused({EIO, "the image neither runs nor ends, and the spool does not say whether "
-                             "it may: see what is wrong with the spool"});
-    }
-
-    Outcome failed(const Error& why) {
+        end(launched_.program); // which it is about to do itself, if it is honest
         remove_log();
-        return refused(why);
+        if (message.stage == image::Stage::claim && message.error == ECANCELED)
+            if (const TicketNames names = remote::look(directory_, job_.ticket); is_decided(names))
+                return answer_from(names);
+        return refused({message.error ? message.error : EIO, message.sentence});
+    }
+
+    // Who held the pipe has ended without a word, or hangs in his end. Were it to hold on to the
+    // ticket, nobody would run.
+    Outcome died() {
+        const std::string how =
+            has_died(launched_.program) ? death_of(launched_.program) : "was killed";
+        remove_log();
+        switch (settle([&] { return remote::try_revoke(directory_, job_.ticket, id_); })) {
+        case remote::Outcome::given_up:
+            return refused({EIO, "the image " + how + " before the program ran"});
+        case remote::Outcome::runs: // another one, or ours as far as its caller is concerned
+            return answer_from(remote::look(directory_, job_.ticket));
+        case remote::Outcome::unclear:
+            break;
+        }
+        return spool_is_silent();
+    }
+
+    Outcome lose_patience() {
+        const remote::Outcome outcome = settle([&] {
+            int error;
+            return remote::try_give_up(directory_, job_.ticket, false, error);
+        });
+        if (outcome == remote::Outcome::unclear)
+            return spool_is_silent();
+        const TicketNames names = remote::look(directory_, job_.ticket);
+        if (outcome == remote::Outcome::runs && is_ours(names))
+            return answer_from(names); // it runs, and has not found the time to say so
+        end(launched_.program);
+        remove_log();
+        if (outcome == remote::Outcome::runs)
+            return answer_from(names);
+        return refused({ETIMEDOUT, "the image neither ran nor ended within ten minutes"});
+    }
+
+    bool is_ours(const TicketNames& names) const {
+        const char* name = names.acknowledged[0] ? names.acknowledged : names.running;
+        return remote::parse_entry(name).attempt.starts_with(id_);
+    }
+
+    // Tries until it is decided, for as long as the daemon lets us.
+    template <class Try>
+    remote::Outcome settle(Try attempt) {
+        constexpr int tries = 300, longest_pause_ms = 200;
+        remote::Outcome outcome = remote::Outcome::unclear;
+        for (int i = 0, pause = 1; i < tries && outcome == remote::Outcome::unclear; ++i) {
+            if (i > 0)
+                ::poll(nullptr, 0, pause);
+            pause = std::min(pause * 2, longest_pause_ms);
+            outcome = attempt();
+        }
+        return outcome;
+    }
+
+    Outcome spool_is_silent() {
+        return refused({EIO, "the spool does not say whether the image may run: see what is wrong "
+                             "with it"});
     }
 
     void remove_log() {
-        if (log_is_new_)
-            ::unlinkat(spool_, remote::log_name(job_.image_name).c_str(), 0);
+        if (launched_.log_is_new)
+            ::unlink(launched_.log.c_str());
     }
 
     const Job& job_;
-    int spool_;
-    uid_t owner_;
-    bool log_is_new_ = false;
+    int directory_;
+    const std::string id_;
+    Launched launched_;
 };
 
-Outcome carry_out(const Job& job) {
-    Result<UniqueFd> spool = open_spool(job.spool);
-    if (!spool)
-        return refused(spool.error());
-    Result<Found> found = find(job, spool->get());
-    if (!found)
-        return refused(found.error());
-    if (found->image)
-        if (Result<void> trusted = check_entry(*found->image, job.image_name); !trusted)
-            return refused(trusted.error());
+void tell(int report, const Outcome& outcome) {
+    [[maybe_unused]] ssize_t written = ::write(report, &outcome, sizeof(outcome));
+}
 
-    Result<Identity> identity = identity_of(found->owner, job.allow_root);
+Outcome carry_out(const Job& job, int report) {
+    Result<Identity> identity = identity_of(job.user, job.allow_root);
     if (!identity)
         return refused(identity.error());
     if (Result<void> became = become(*identity); !became)
         return refused(became.error());
-    // Beyond this point we are the image's owner, and do what he could do himself.
+    // Beyond this point we are the user, and do what he could do himself.
 
-    if (found->image)
-        return Attempt(job, spool->get(), found->owner).run(*found->image, *identity);
-    if (std::optional<Outcome> answer = answer_from_claim(job, spool->get(), found->owner))
-        return *answer;
-    return refused({ECANCELED, "the request was given up meanwhile"});
+    Result<UniqueFd> spool = open_spool(job.spool);
+    if (!spool)
+        return refused(spool.error());
+    Result<UniqueFd> directory = open_user_directory(spool->get(), job.directory);
+    if (!directory)
+        return directory.error().code == ENOENT ? missing() : refused(directory.error());
+
+    Result<UniqueFd> image = open_image(job, directory->get());
+    if (!image && image.error().code != ENOENT)
+        return refused(image.error());
+    if (!image) {
+        // Listing asks an NFS server anew; a name that is only now seen is opened the next time.
+        const TicketNames names = remote::look(directory->get(), job.ticket);
+        return is_decided(names) ? answer_from(names) : missing();
+    }
+    Outcome proved{};
+    proved.kind = Outcome::proved;
+    tell(report, proved);
+    return Attempt(job, directory->get()).run(std::move(*image));
 }
 
 } // namespace
 
 void run_job(const Job& job, int report) {
-    Outcome outcome = carry_out(job);
-    [[maybe_unused]] ssize_t written = ::write(report, &outcome, sizeof(outcome));
+    tell(report, carry_out(job, report));
 }
 
 } // namespace rexecd

@@ -1,10 +1,12 @@
-// One request, from its image in the spool to a running program: the work of one forked child.
+// One request, from its ticket in the spool to a running program: the work of one forked child.
 //
-// The daemon itself never touches the spool, which may be a network file system whose server hangs.
-// A runner may hang there; the daemon then has one runner less to give, and nothing else.
+// The daemon itself never touches the spool, which may be a network file system whose server hangs,
+// nor the user database. A runner may hang there; the daemon then has one runner less to give, and
+// nothing else.
 #pragma once
 
 #include "image/format.h"
+#include "remote/protocol.h"
 
 #include <cstdint>
 #include <string>
@@ -15,25 +17,38 @@ namespace rexecd {
 
 struct Job {
     std::string spool; // absolute
-    rfork::image::Id image;
-    std::string image_name; // a valid one
+    uid_t user = 0;
+    std::string directory; // the user's in the spool; a well-formed name
+    std::string ticket;    // in it; likewise
+    rfork::image::Id image{};
+    std::string program; // its own name, for people
+    std::string log;     // pattern; empty: ours
     bool allow_root = false;
-    bool claims_only = false; // do not run it, only look whether it was
 };
 
-// What the runner reports: one write to a pipe, whole or not at all.
+// What the runner reports: each with one write to a pipe, whole or not at all. First that it has
+// proved the user to be who the request says, if it has; then how it ended.
 struct Outcome {
-    bool resumed;
-    bool has_log;        // "<image name>.out" is the program's, to be removed if it stays empty
-    std::int32_t error;  // errno, unless resumed
-    uid_t owner;         // of image, claim and log
-    pid_t program;       // the copy on this host, leader of its session and group; 0 if elsewhere
-    std::int64_t pid;    // of the copy, as the claim says; 0 if unknown
-    char sentence[1000]; // zero-terminated
+    enum Kind : std::uint32_t {
+        proved,  // a directory of the user's own holds an image of his that the request names
+        missing, // no such name can be seen in the spool, or not yet
+        refused,
+        resumed,
+    } kind;
+    std::int32_t error;            // refused: errno
+    pid_t program;                 // resumed: the copy on this host, its session's leader; else 0
+    std::int64_t pid;              // resumed: of the copy, as its ticket says
+    std::uint32_t monitor_address; // resumed: who wants to know of its end; network byte order
+    std::uint16_t monitor_port;
+    bool log_is_new;                               // resumed: nobody's before; empty, it may go
+    char monitor_name[64];                         // resumed: what the program is called there
+    char running[256];                             // resumed: what the ticket is called now
+    char log[rfork::remote::max_log_name + 1];     // resumed: its path
+    char sentence[1000];                           // refused; zero-terminated like the others
 };
 static_assert(std::is_trivially_copyable_v<Outcome> && sizeof(Outcome) <= 4096);
 
-// Runs in the child. Reports exactly once, unless it is killed.
+// Runs in the child. Reports how it ended exactly once, unless it is killed.
 void run_job(const Job& job, int report);
 
 } // namespace rexecd

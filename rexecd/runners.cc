@@ -1,12 +1,14 @@
 #include "rexecd/runners.h"
 
-#include "base/unique_fd.h"
 #include "rexecd/child.h"
 
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/read.hpp>
 #include <cerrno>
+#include <csignal>
 #include <fcntl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace rexecd {
@@ -17,6 +19,11 @@ using rfork::UniqueFd;
 
 namespace {
 
+using namespace std::chrono_literals;
+
+constexpr auto patience_to_prove = 30s;
+constexpr auto patience_to_run = 12min; // a runner's own is ten
+
 Error too_busy(std::string_view why) {
     return {EAGAIN,
             "rexecd cannot run another image now: " + std::string(why) + ": try again later"};
@@ -24,40 +31,88 @@ Error too_busy(std::string_view why) {
 
 } // namespace
 
-Result<void> Runners::start(const rfork::image::Id& request, const Job& job) {
-    if (runners_.size() >= limit)
-        return too_busy(std::to_string(limit) + " are being started already");
+std::size_t Runners::count_proved(std::optional<uid_t> user) const {
+    return std::size_t(std::count_if(runners_.begin(), runners_.end(), [&](const auto& each) {
+        return each.second->proved && (!user || each.second->user == *user);
+    }));
+}
+
+bool Runners::has_room(uid_t user, in_addr_t source) const {
+    std::size_t all = 0, of_user = 0, from_source = 0;
+    for (const auto& [request, runner] : runners_) {
+        if (runner->proved)
+            continue;
+        ++all;
+        of_user += runner->user == user;
+        from_source += runner->source == source;
+    }
+    return all < unproved_limit && of_user < unproved_share && from_source < unproved_share;
+}
+
+Runners::Started Runners::start(const Key& request, const Job& job, in_addr_t source, Error& why) {
+    if (!has_room(job.user, source))
+        return Started::not_now;
+    if (count_proved(job.user) >= share)
+        return why = too_busy(std::to_string(share) + " of this user's are being started already"),
+               Started::refused;
+    if (count_proved(std::nullopt) >= limit)
+        return why = too_busy(std::to_string(limit) + " are being started already"),
+               Started::refused;
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0)
-        return too_busy(rfork::errno_text(errno));
+        return why = too_busy(rfork::errno_text(errno)), Started::refused;
     UniqueFd read_end(ends[0]), write_end(ends[1]);
 
     auto runner = std::make_unique<Runner>(io_);
     boost::system::error_code error;
     runner->pipe.assign(read_end.get(), error);
     if (error)
-        return too_busy(rfork::errno_text(error.value()));
+        return why = too_busy(rfork::errno_text(error.value())), Started::refused;
     read_end.release();
+    runner->user = job.user;
+    runner->source = source;
 
-    if (fork_child(write_end.get(), [&](int report) { run_job(job, report); }) < 0)
-        return too_busy(rfork::errno_text(errno));
+    const pid_t child = fork_child(write_end.get(), [&](int report) { run_job(job, report); });
+    if (child < 0)
+        return why = too_busy(rfork::errno_text(errno)), Started::refused;
+    runner->process.reset(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
     Runner& started = *runner;
     runners_.emplace(request, std::move(runner));
-    boost::asio::async_read(started.pipe,
-                            boost::asio::buffer(&started.outcome, sizeof(started.outcome)),
-                            [this, request](boost::system::error_code failed, std::size_t) {
-                                reported(request, !failed);
-                            });
-    return {};
+    end_after(started, patience_to_prove);
+    listen(request, started);
+    return Started::yes;
 }
 
-void Runners::reported(const rfork::image::Id& request, bool complete) {
+void Runners::listen(const Key& request, Runner& runner) {
+    boost::asio::async_read(runner.pipe,
+                            boost::asio::buffer(&runner.outcome, sizeof(runner.outcome)),
+                            [this, request](boost::system::error_code failed, std::size_t) {
+                                heard(request, !failed);
+                            });
+}
+
+// Its end comes to us through the pipe.
+void Runners::end_after(Runner& runner, std::chrono::seconds patience) {
+    runner.timer.expires_after(patience);
+    runner.timer.async_wait([process = runner.process.get()](boost::system::error_code stopped) {
+        if (!stopped)
+            ::syscall(SYS_pidfd_send_signal, process, SIGKILL, nullptr, 0);
+    });
+}
+
+void Runners::heard(const Key& request, bool complete) {
     auto found = runners_.find(request);
-    std::optional<Outcome> outcome;
+    Runner& runner = *found->second;
+    if (complete && runner.outcome.kind == Outcome::proved) {
+        runner.proved = true;
+        end_after(runner, patience_to_run);
+        return listen(request, runner);
+    }
+    Ended ended{request, runner.proved, std::nullopt};
     if (complete)
-        outcome = found->second->outcome;
+        ended.outcome = runner.outcome;
     runners_.erase(found);
-    done_(request, outcome);
+    done_(ended);
 }
 
 } // namespace rexecd

@@ -1,12 +1,20 @@
-// The runners at work: forked, listened to, and counted.
+// The runners at work: forked, listened to, counted, and ended when their time is over.
+//
+// Whoever has the key can ask in anybody's name, and a runner belongs to the user it has become,
+// who may stop it. So nobody can use up what others need: until a runner has proved its user it
+// counts among few, for half a minute at most, and fairly by where the request came from and by the
+// user it names; after that it counts for the proved user alone, who has a share. A runner that is
+// killed here proves nothing: the ticket decides.
 #pragma once
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "rexecd/requests.h"
 #include "rexecd/runner.h"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <cstddef>
 #include <functional>
 #include <map>
@@ -17,28 +25,50 @@ namespace rexecd {
 
 class Runners {
   public:
-    static constexpr std::size_t limit = 256;
+    static constexpr std::size_t limit = 1024, share = 64; // of proved users', and of each of them
+    static constexpr std::size_t unproved_limit = 64, unproved_share = 16;
 
-    // Called once for every runner; without an outcome when it died before it could report.
-    using Done = std::function<void(const rfork::image::Id& request, std::optional<Outcome>)>;
+    // Called once for every runner; without an outcome when it died before it could report. `proved`
+    // says whether its user was.
+    struct Ended {
+        rfork::image::Id request;
+        bool proved;
+        std::optional<Outcome> outcome;
+    };
+    using Done = std::function<void(const Ended&)>;
 
     Runners(boost::asio::io_context& io, Done done) : io_(io), done_(std::move(done)) {}
 
-    // EAGAIN and a sentence when there are too many, or this host cannot fork another.
-    rfork::Result<void> start(const rfork::image::Id& request, const Job& job);
+    enum class Started {
+        yes,
+        not_now, // too many are not proved yet: silence, and the caller asks again
+        refused, // with a sentence in `why`
+    };
+    Started start(const rfork::image::Id& request, const Job& job, in_addr_t source,
+                  rfork::Error& why);
 
   private:
     struct Runner {
-        explicit Runner(boost::asio::io_context& io) : pipe(io) {}
+        explicit Runner(boost::asio::io_context& io) : pipe(io), timer(io) {}
         boost::asio::posix::stream_descriptor pipe;
+        boost::asio::steady_timer timer;
+        rfork::UniqueFd process; // a pidfd: the number may be another's by the time it is killed
+        uid_t user = 0;
+        in_addr_t source = 0;
+        bool proved = false;
         Outcome outcome{};
     };
+    using Key = rfork::image::Id;
 
-    void reported(const rfork::image::Id& request, bool complete);
+    bool has_room(uid_t user, in_addr_t source) const;
+    std::size_t count_proved(std::optional<uid_t> user) const;
+    void listen(const Key& request, Runner& runner);
+    void end_after(Runner& runner, std::chrono::seconds patience);
+    void heard(const Key& request, bool complete);
 
     boost::asio::io_context& io_;
     Done done_;
-    std::map<rfork::image::Id, std::unique_ptr<Runner>, IdOrder> runners_;
+    std::map<Key, std::unique_ptr<Runner>, IdOrder> runners_;
 };
 
 } // namespace rexecd

@@ -3,6 +3,8 @@
 #include "base/printable.h"
 #include "remote/address.h"
 #include "remote/spool.h"
+#include "rexecd/host_name.h"
+#include "rexecd/identity.h"
 #include "rexecd/log.h"
 
 #include <cerrno>
@@ -18,7 +20,6 @@ using remote::MessageKind;
 namespace {
 
 constexpr int datagrams_at_a_time = 64; // then the event loop's other work has its turn
-constexpr std::uint64_t minute = 60'000'000'000;
 
 std::uint64_t read_clock(clockid_t clock) {
     timespec time;
@@ -32,15 +33,17 @@ Now now() {
 }
 
 Answer refusal(Error why) {
-    return {MessageKind::refused, why.code, 0, std::move(why.sentence)};
+    Answer answer;
+    answer.kind = MessageKind::refused;
+    answer.error = why.code;
+    answer.sentence = std::move(why.sentence);
+    return answer;
 }
 
-Answer refuse_clock(const Message& message) {
-    auto apart = static_cast<std::int64_t>(now().wall - message.time) / 1'000'000'000;
-    return refusal(
-        {EPERM, "the clocks of the two hosts differ by " +
-                    std::to_string(apart < 0 ? -apart : apart) +
-                    " seconds, or the request is an old one sent again: set the clocks"});
+Answer saying(MessageKind kind) {
+    Answer answer;
+    answer.kind = kind;
+    return answer;
 }
 
 } // namespace
@@ -48,9 +51,7 @@ Answer refuse_clock(const Message& message) {
 Server::Server(boost::asio::io_context& io, const Settings& settings, const remote::Key& key,
                DatagramSocket socket)
     : settings_(settings), key_(key), socket_(std::move(socket)), readable_(io, socket_.fd()),
-      requests_(now()),
-      runners_(io, [this](const image::Id& request,
-                          std::optional<Outcome> outcome) { runner_done(request, outcome); }),
+      requests_(now()), runners_(io, [this](const Runners::Ended& ended) { runner_ended(ended); }),
       housekeeping_(io, settings.spool, settings.stale_seconds) {}
 
 Server::~Server() {
@@ -82,106 +83,193 @@ void Server::receive_waiting() {
         if (received->size <= buffer_.size())
             receive(std::span(buffer_).first(received->size), received->from);
         else
-            count_stranger(received->from);
+            ignore_stranger(received->from);
     }
 }
 
 void Server::receive(std::span<const std::uint8_t> datagram, const Peer& from) {
     std::optional<Message> message = remote::open(datagram, key_);
     if (!message)
-        return count_stranger(from);
+        return ignore_stranger(from);
     const image::Id& request = message->request;
     switch (requests_.receive(*message, now())) {
     case Verdict::ignore:
+    case Verdict::cancelled:
         return;
     case Verdict::refuse_clock:
-        return send(request, refuse_clock(*message), from);
+        return refuse_clock(*message, from);
+    case Verdict::welcome:
+        return send(*message, saying(MessageKind::welcome), from);
     case Verdict::answer_again:
-        return send(request, requests_.answer(request), from);
+        return send(*message, requests_.answer(request), from);
     case Verdict::answer_working:
         if (auto pending = pending_.find(request); pending != pending_.end())
-            pending->second.caller = from;
-        return send(request, {MessageKind::working, 0, 0, {}}, from);
+            pending->second = {*message, from};
+        return send(*message, saying(MessageKind::working), from);
+    case Verdict::acknowledged:
+        return housekeeping_.acknowledged(request);
     case Verdict::start:
-        return start_runner(*message, from, false);
-    case Verdict::start_claims_only:
-        return start_runner(*message, from, true);
+        return start_runner(*message, from);
     }
 }
 
 // Strangers get silence; but who has set up two hosts with two keys is looking for this line.
-void Server::count_stranger(const Peer& from) {
-    ++strangers_;
-    std::uint64_t time = read_clock(CLOCK_BOOTTIME);
-    if (strangers_told_ != 0 && time - strangers_told_ < minute)
-        return;
-    log(Level::warning, "ignored " + std::to_string(strangers_) +
-                            " datagrams that were not made with our key, the last from " +
-                            remote::address_text(from.address) +
-                            ": do both hosts have the same key?");
-    strangers_ = 0;
-    strangers_told_ = time;
+void Server::ignore_stranger(const Peer& from) {
+    if (const auto count = strangers_.count(now().steady))
+        log(Level::warning, "ignored " + std::to_string(*count) +
+                                " datagrams that were not made with our key, the last from " +
+                                remote::address_text(from.address) +
+                                ": do both hosts have the same key?");
 }
 
-void Server::send(const image::Id& request, const Answer& answer, const Peer& to) {
+void Server::refuse_clock(const Message& message, const Peer& from) {
+    if (!skewed_.may_answer(now().steady))
+        return;
+    auto apart = static_cast<std::int64_t>(now().wall - message.time) / 1'000'000'000;
+    if (const auto count = skewed_.count(now().steady))
+        log(Level::warning, "refused " + std::to_string(*count) +
+                                " datagrams of another time, the last from " +
+                                remote::address_text(from.address) + ": are all clocks right?");
+    send(message,
+         refusal({EPERM, "the clocks of the two hosts differ by " +
+                             std::to_string(apart < 0 ? -apart : apart) +
+                             " seconds, or the request is an old one sent again: set the clocks"}),
+         from);
+}
+
+void Server::send(const Message& to_answer, const Answer& answer, const Peer& to) {
     Message message;
     message.kind = answer.kind;
-    message.request = request;
+    message.request = to_answer.request;
+    message.answers = to_answer.nonce;
     message.pid = answer.pid;
+    message.running = answer.running;
+    message.log = answer.log;
     message.error = answer.error;
     message.sentence = answer.sentence;
+    if (answer.kind == MessageKind::welcome)
+        message.host = host_name();
     socket_.send(remote::seal(std::move(message), key_), to);
 }
 
 // --- requests ------------------------------------------------------------------------------------
 
-void Server::start_runner(const Message& request, const Peer& from, bool claims_only) {
-    if (!remote::is_image_name(request.image_name)) {
-        pending_[request.request] = {from, "a request with a malformed image name"};
-        return finish(
-            request.request,
-            refusal({EINVAL, "the request names no image: a name in the spool starts with "
-                             "rfork. and has no slash"}));
+void Server::start_runner(const Message& request, const Peer& from) {
+    if (!remote::is_ticket_name(request.ticket) || !remote::user_of_directory(request.directory))
+        return send(request,
+                    refusal({EINVAL, "the request names no image: a ticket in the spool is called "
+                                     "u<number>.<32 digits>/rfork.<32 digits>"}),
+                    from);
+    Job job;
+    job.spool = settings_.spool;
+    job.user = user_here(request.user, request.outer_user);
+    job.directory = request.directory;
+    job.ticket = request.ticket;
+    job.image = request.image;
+    job.program = request.program;
+    job.log = request.log;
+    job.allow_root = settings_.allow_root;
+    Error why;
+    switch (runners_.start(request.request, job, from.address.sin_addr.s_addr, why)) {
+    case Runners::Started::yes:
+        requests_.started(request.request, now());
+        pending_[request.request] = {request, from};
+        return;
+    case Runners::Started::refused:
+        return send(request, refusal(why), from);
+    case Runners::Started::not_now:
+        if (const auto count = crowd_.count(now().steady))
+            log(Level::warning, "let " + std::to_string(*count) +
+                                    " requests wait, the last from " +
+                                    remote::address_text(from.address) +
+                                    ": too many whose users are not proved came at once");
+        return;
     }
-    pending_[request.request] = {from, request.image_name};
-    Job job{settings_.spool, request.image, request.image_name, settings_.allow_root, claims_only};
-    if (Result<void> started = runners_.start(request.request, job); !started)
-        finish(request.request, refusal(started.error()));
 }
 
-void Server::runner_done(const image::Id& request, const std::optional<Outcome>& outcome) {
-    if (!outcome)
-        return finish(request, refusal({EIO, "rexecd's own process for the request was killed: try "
-                                             "again"}));
-    if (!outcome->resumed)
-        return finish(request, refusal({outcome->error, outcome->sentence}));
-    if (auto pending = pending_.find(request); outcome->has_log && pending != pending_.end())
-        housekeeping_.program_started(outcome->program,
-                                      {outcome->owner, pending->second.image_name});
-    finish(request, {MessageKind::resumed, 0, outcome->pid, {}});
+void Server::runner_ended(const Runners::Ended& ended) {
+    if (!ended.outcome) {
+        // Killed, by its user or by us, who wait for a spool not for ever. The ticket decides.
+        if (!ended.proved)
+            return drop(ended.request);
+        return finish(ended.request, true,
+                      refusal({EIO, "rexecd's own process for the request was killed: try again"}));
+    }
+    const Outcome& outcome = *ended.outcome;
+    switch (outcome.kind) {
+    case Outcome::resumed: {
+        watch(ended.request, outcome);
+        Answer answer = saying(MessageKind::resumed);
+        answer.pid = outcome.pid;
+        answer.running = outcome.running;
+        answer.log = outcome.log;
+        return finish(ended.request, true, answer);
+    }
+    case Outcome::missing:
+        if (!requests_.is_missing_for_good(ended.request, now()))
+            return drop(ended.request);
+        return finish(ended.request, false,
+                      refusal({ENOENT, "the image is not in the spool " + settings_.spool +
+                                           ": does this host share the caller's spool?"}));
+    case Outcome::refused:
+    case Outcome::proved:
+        return finish(ended.request, ended.proved, refusal({outcome.error, outcome.sentence}));
+    }
 }
 
-void Server::finish(const image::Id& request, const Answer& answer) {
+void Server::watch(const image::Id& request, const Outcome& outcome) {
+    auto pending = pending_.find(request);
+    if (outcome.program <= 0 || pending == pending_.end())
+        return;
+    const Message& asked = pending->second.request;
+    Program program;
+    program.request = request;
+    program.process = outcome.program;
+    program.user = user_here(asked.user, asked.outer_user);
+    program.directory = asked.directory;
+    program.ticket = asked.ticket;
+    program.acknowledged = remote::acknowledged_name(outcome.running).value_or("");
+    program.log = outcome.log;
+    program.log_is_new = outcome.log_is_new;
+    program.monitor_address = outcome.monitor_address;
+    program.monitor_port = outcome.monitor_port;
+    program.monitor_name = outcome.monitor_name;
+    housekeeping_.program_started(std::move(program));
+}
+
+void Server::finish(const image::Id& request, bool proved, const Answer& answer) {
     auto pending = pending_.extract(request);
     if (!pending)
         return;
+    const Message& asked = pending.mapped().request;
     const Peer& caller = pending.mapped().caller;
-    if (requests_.finish(request, answer))
-        send(request, answer, caller);
-    std::string who =
-        quoted(pending.mapped().image_name) + " for " + remote::address_text(caller.address);
+    const uid_t user = user_here(asked.user, asked.outer_user);
+    const bool wanted = proved ? requests_.finish(request, user, answer, now())
+                               : requests_.forget(request);
+    if (wanted)
+        send(asked, answer, caller);
+    const std::string who = asked.directory + "/" + asked.ticket + " for " +
+                            remote::address_text(caller.address);
     if (answer.kind == MessageKind::resumed)
-        log(Level::info, who + ": runs as process " + std::to_string(answer.pid));
+        log(Level::info, who + ": runs as process " + std::to_string(answer.pid) +
+                             (answer.log.empty() ? "" : ", output: " + answer.log));
     else
         log(Level::notice, who + ": refused: " + answer.sentence);
+}
+
+// Without an answer: the caller will ask again, or not.
+void Server::drop(const image::Id& request) {
+    pending_.erase(request);
+    requests_.forget(request);
 }
 
 // --- children ------------------------------------------------------------------------------------
 
 void Server::reap() {
     pid_t child;
-    while ((child = ::waitpid(-1, nullptr, WNOHANG)) > 0)
-        housekeeping_.child_ended(child);
+    int status;
+    while ((child = ::waitpid(-1, &status, WNOHANG)) > 0)
+        housekeeping_.child_ended(child, status);
 }
 
 } // namespace rexecd

@@ -6,6 +6,7 @@
 #include "remote/protocol.h"
 #include "rexecd/datagrams.h"
 #include "rexecd/housekeeping.h"
+#include "rexecd/nuisance.h"
 #include "rexecd/requests.h"
 #include "rexecd/runners.h"
 
@@ -37,11 +38,14 @@ class Server {
     void await_datagrams();
     void receive_waiting();
     void receive(std::span<const std::uint8_t> datagram, const Peer& from);
-    void start_runner(const rfork::remote::Message& request, const Peer& from, bool claims_only);
-    void runner_done(const rfork::image::Id& request, const std::optional<Outcome>& outcome);
-    void finish(const rfork::image::Id& request, const Answer& answer);
-    void send(const rfork::image::Id& request, const Answer& answer, const Peer& to);
-    void count_stranger(const Peer& from);
+    void start_runner(const rfork::remote::Message& request, const Peer& from);
+    void runner_ended(const Runners::Ended& ended);
+    void watch(const rfork::image::Id& request, const Outcome& outcome);
+    void finish(const rfork::image::Id& request, bool proved, const Answer& answer);
+    void drop(const rfork::image::Id& request);
+    void send(const rfork::remote::Message& to_answer, const Answer& answer, const Peer& to);
+    void ignore_stranger(const Peer& from);
+    void refuse_clock(const rfork::remote::Message& message, const Peer& from);
 
     Settings settings_;
     rfork::remote::Key key_;
@@ -53,14 +57,14 @@ class Server {
     Runners runners_;
     Housekeeping housekeeping_;
 
-    // Of requests with a runner: where the caller last was, and what to call it in the log.
+    // Of requests with a runner: the caller's latest datagram, and where it came from.
     struct Pending {
+        rfork::remote::Message request;
         Peer caller;
-        std::string image_name;
     };
     std::map<rfork::image::Id, Pending, IdOrder> pending_;
 
-    std::uint64_t strangers_ = 0, strangers_told_ = 0; // datagrams; and when that was logged last
+    Nuisance strangers_, crowd_, skewed_;
 };
 
 } // namespace rexecd

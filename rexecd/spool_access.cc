@@ -1,7 +1,8 @@
 #include "rexecd/spool_access.h"
 
+#include "remote/user_directory.h"
+
 #include <cerrno>
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
@@ -21,16 +22,24 @@ Result<UniqueFd> open_spool(const std::string& path) {
     return spool;
 }
 
-Result<Entry> open_entry(int spool, const std::string& name, int flags) {
+Result<UniqueFd> open_user_directory(int spool, const std::string& name) {
+    Result<Entry> directory = open_entry(spool, name, O_RDONLY | O_DIRECTORY);
+    if (!directory)
+        return directory.error();
+    if (!rfork::remote::is_private_directory(directory->status, ::geteuid()))
+        return Error{EPERM, name + " in the spool is not the user's own, or others may enter it: "
+                                   "does the file system keep owners?"};
+    return std::move(directory->fd);
+}
+
+Result<Entry> open_entry(int directory, const std::string& name, int flags) {
     // O_NONBLOCK, which a regular file ignores: opening a FIFO must not wait.
     open_how how{};
-    how.flags = static_cast<unsigned>(flags | O_NOFOLLOW | O_CLOEXEC);
-    if (!(flags & O_PATH))
-        how.flags |= O_NONBLOCK;
+    how.flags = static_cast<unsigned>(flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
     Entry entry;
     entry.fd.reset(
-        static_cast<int>(::syscall(SYS_openat2, spool, name.c_str(), &how, sizeof(how))));
+        static_cast<int>(::syscall(SYS_openat2, directory, name.c_str(), &how, sizeof(how))));
     if (!entry.fd)
         return rfork::system_error(errno, "cannot open " + name + " in the spool");
     if (::fstat(entry.fd.get(), &entry.status) != 0)
@@ -41,27 +50,12 @@ Result<Entry> open_entry(int spool, const std::string& name, int flags) {
 Result<void> check_entry(const struct stat& status, const std::string& name) {
     if (!S_ISREG(status.st_mode))
         return Error{EPERM, name + " in the spool is not a regular file"};
-    if (status.st_nlink != 1)
-        return Error{EPERM, name + " in the spool has " + std::to_string(status.st_nlink) +
-                                " links: only a file with one name is trusted"};
+    if (status.st_uid != ::geteuid())
+        return Error{EPERM, name + " in the spool belongs to another user"};
     if (status.st_mode & (S_IWGRP | S_IWOTH))
         return Error{EPERM, name + " in the spool can be written by others than its owner: "
                                    "chmod 700 it"};
     return {};
-}
-
-void refresh_listing(int spool) {
-    int fd = ::openat(spool, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    DIR* directory = ::fdopendir(fd);
-    if (!directory) {
-        ::close(fd);
-        return;
-    }
-    while (::readdir(directory)) {
-    }
-    ::closedir(directory);
 }
 
 } // namespace rexecd

@@ -1,5 +1,4 @@
-// Looking up one entry of the spool, and nothing but that: never beyond the spool's directory,
-// never through a symbolic link, whatever the name in a datagram is.
+// Names in the spool, looked up as the user to whom they belong, and never followed out of it.
 #pragma once
 
 #include "base/result.h"
@@ -10,23 +9,21 @@
 
 namespace rexecd {
 
-// For openat(2) and its kin; needs no right to read the directory.
 rfork::Result<rfork::UniqueFd> open_spool(const std::string& path);
+
+// A user's directory in it, which must belong to who we are now, and to nobody else. ENOENT if it
+// cannot be seen.
+rfork::Result<rfork::UniqueFd> open_user_directory(int spool, const std::string& name);
 
 struct Entry {
     rfork::UniqueFd fd;
     struct stat status {};
 };
 
-// With O_PATH among the flags the entry itself is not opened, only found.
-rfork::Result<Entry> open_entry(int spool, const std::string& name, int flags);
+// Neither follows links nor waits for a FIFO.
+rfork::Result<Entry> open_entry(int directory, const std::string& name, int flags);
 
-// A regular file with one link, that nobody but its owner can write: not a hard link to somebody
-// else's program, nor a file that a third person fills.
+// A regular file of our own that nobody else can write.
 rfork::Result<void> check_entry(const struct stat& status, const std::string& name);
-
-// Reads the whole directory: an NFS client that has once seen a name missing goes on saying so from
-// its cache, and this makes it ask the server.
-void refresh_listing(int spool);
 
 } // namespace rexecd

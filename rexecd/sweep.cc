@@ -1,18 +1,23 @@
 #include "rexecd/sweep.h"
 
+#include "base/directory_names.h"
 #include "base/unique_fd.h"
 #include "remote/spool.h"
+#include "remote/ticket.h"
 #include "rexecd/child.h"
-#include "rexecd/claims.h"
+#include "rexecd/host_name.h"
 #include "rexecd/identity.h"
 #include "rexecd/log.h"
+#include "rexecd/program_end.h"
+#include "rexecd/program_log.h"
 #include "rexecd/spool_access.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <ctime>
-#include <dirent.h>
 #include <fcntl.h>
 #include <map>
+#include <set>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,104 +28,163 @@ namespace {
 using namespace rfork;
 using remote::EntryKind;
 
-// Names by owner: what one child per owner has to look at.
-using Names = std::map<uid_t, std::vector<std::string>>;
+constexpr long outcome_seconds = 24 * 60 * 60;
 
-// Calls work(spool, names) as every owner in turn; owners we cannot become keep what they have.
-template <class Work>
-void as_each_owner(const std::string& path, const Names& names, Work work) {
-    for (const auto& owner : names)
-        wait_for(fork_child(-1, [&](int) {
-            Result<Identity> identity = identity_of(owner.first, true);
-            if (!identity || !become(*identity))
-                return;
-            if (Result<UniqueFd> spool = open_spool(path))
-                work(spool->get(), owner.second);
-        }));
-}
+// Users' directories by owner, as far as their names and owners tell.
+using Directories = std::map<uid_t, std::vector<std::string>>;
 
-bool is_stale(const struct stat& status, long stale_seconds) {
-    return ::time(nullptr) - status.st_mtime > stale_seconds;
-}
-
-// Our own regular file, not touched for long.
-bool is_our_stale(int spool, const std::string& name, long stale_seconds) {
-    struct stat status;
-    return ::fstatat(spool, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-           S_ISREG(status.st_mode) && status.st_uid == ::geteuid() &&
-           is_stale(status, stale_seconds);
-}
-
-bool exists(int spool, const std::string& name) {
-    struct stat status;
-    return ::fstatat(spool, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
-}
-
-bool may_go(int spool, const std::string& name, const std::string& host) {
-    switch (remote::kind_of_entry(name)) {
-    case EntryKind::temporary:
-        return true;
-    case EntryKind::image: {
-        Result<std::optional<Claim>> claim = read_claim(spool, name);
-        return claim && (!*claim || (*claim)->given_up || (*claim)->host == host);
-    }
-    case EntryKind::claim:
-        return !exists(spool, name.substr(0, name.rfind('.')));
-    case EntryKind::log:
-    case EntryKind::foreign:
-        break;
-    }
-    return false;
-}
-
-Names stale_entries(const std::string& path, long stale_seconds) {
-    Names names;
-    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    DIR* directory = fd ? ::fdopendir(fd.get()) : nullptr;
-    if (!directory) {
+Directories directories_in(const std::string& path) {
+    Directories directories;
+    UniqueFd spool(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!spool) {
         log(Level::warning,
             system_error(errno, "cannot look for stale files in the spool " + path).sentence);
-        return names;
+        return directories;
     }
-    int spool = fd.release(); // closedir() closes it
-    while (const dirent* entry = ::readdir(directory)) {
-        EntryKind kind = remote::kind_of_entry(entry->d_name);
-        if (kind == EntryKind::foreign || kind == EntryKind::log)
-            continue;
+    for_each_name(spool.get(), [&](std::string_view name) {
         struct stat status;
-        if (::fstatat(spool, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-            is_stale(status, stale_seconds))
-            names[status.st_uid].push_back(entry->d_name);
+        if (remote::user_of_directory(name) &&
+            ::fstatat(spool.get(), std::string(name).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISDIR(status.st_mode))
+            directories[status.st_uid].emplace_back(name);
+    });
+    return directories;
+}
+
+// Calls work() as that user, in a child; not if we cannot become him.
+template <class Work>
+void as_user(uid_t user, Work work) {
+    wait_for(fork_child(-1, [&](int) {
+        Result<Identity> identity = identity_of(user, true);
+        if (identity && become(*identity))
+            work();
+    }));
+}
+
+class Sweep {
+  public:
+    Sweep(int directory, long stale_seconds) : directory_(directory), stale_(stale_seconds) {}
+
+    void run() {
+        std::vector<std::string> names;
+        for_each_name(directory_, [&](std::string_view name) { names.emplace_back(name); });
+        for (const std::string& name : names)
+            look_at(name);
     }
-    ::closedir(directory);
-    return names;
+
+  private:
+    void look_at(const std::string& name) {
+        const remote::Entry entry = remote::parse_entry(name);
+        struct stat status;
+        if (entry.kind == EntryKind::foreign ||
+            ::fstatat(directory_, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 ||
+            !S_ISREG(status.st_mode))
+            return;
+        const long age = ::time(nullptr) - status.st_mtime;
+        const long since_renamed = ::time(nullptr) - std::max(status.st_mtime, status.st_ctime);
+        switch (entry.kind) {
+        case EntryKind::temporary:
+            return remove(name, age > stale_);
+        case EntryKind::ticket:
+            if (age > stale_)
+                give_up(entry);
+            return;
+        case EntryKind::given_up:
+            return remove(name, since_renamed > std::max(stale_, outcome_seconds));
+        case EntryKind::running:
+        case EntryKind::acknowledged:
+            return remove(name, age > std::max(stale_, outcome_seconds) &&
+                                    entry.host == host_name());
+        case EntryKind::foreign:
+            return;
+        }
+    }
+
+    void give_up(const remote::Entry& entry) {
+        int error;
+        if (remote::try_give_up(directory_, entry.ticket, false, error) ==
+            remote::Outcome::given_up)
+            log(Level::notice, "gave up " + std::string(entry.ticket) + ", which was stale");
+    }
+
+    void remove(const std::string& name, bool stale) {
+        if (stale && ::unlinkat(directory_, name.c_str(), 0) == 0)
+            log(Level::notice, "removed " + name + ", which was stale, from the spool");
+    }
+
+    int directory_;
+    long stale_;
+};
+
+Result<UniqueFd> open_directory(const std::string& path, const std::string& name) {
+    Result<UniqueFd> spool = open_spool(path);
+    if (!spool)
+        return spool.error();
+    return open_user_directory(spool->get(), name);
+}
+
+void remove_image(const std::string& path, const Program& program) {
+    if (Result<UniqueFd> directory = open_directory(path, program.directory))
+        ::unlinkat(directory->get(), program.acknowledged.c_str(), 0);
+}
+
+bool is_empty(const std::string& log) {
+    struct stat status;
+    return ::lstat(log.c_str(), &status) == 0 && S_ISREG(status.st_mode) && status.st_size == 0 &&
+           status.st_uid == ::geteuid();
+}
+
+void remove_log(const Program& program) {
+    if (is_empty(program.log))
+        ::unlink(program.log.c_str());
+}
+
+// A program that ended well and said nothing leaves nothing.
+void write_end(const Program& program) {
+    if (program.log.empty() || (*program.status == 0 && is_empty(program.log)))
+        return;
+    UniqueFd file(::open(status_file_of(program.log).c_str(),
+                         O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+                         0600));
+    struct stat status;
+    if (!file || ::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode) ||
+        status.st_uid != ::geteuid())
+        return;
+    const std::string line = "process " + std::to_string(program.process) + " on " + host_name() +
+                             " ended: " + end_text(*program.status) + "\n";
+    [[maybe_unused]] ssize_t written = ::write(file.get(), line.data(), line.size());
+}
+
+template <class Work>
+void for_each_of(uid_t user, const std::vector<Program>& programs, Work work) {
+    for (const Program& program : programs)
+        if (program.user == user)
+            work(program);
 }
 
 } // namespace
 
 void sweep_spool(const std::string& path, long stale_seconds) {
-    const std::string host = host_name();
-    as_each_owner(path, stale_entries(path, stale_seconds),
-                  [&](int spool, const std::vector<std::string>& names) {
-                      for (const std::string& name : names)
-                          if (is_our_stale(spool, name, stale_seconds) &&
-                              may_go(spool, name, host) && ::unlinkat(spool, name.c_str(), 0) == 0)
-                              log(Level::notice,
-                                  "removed " + name + ", which was stale, from the spool");
-                  });
+    for (const auto& [user, names] : directories_in(path))
+        as_user(user, [&, user = user] {
+            for (const std::string& name : names)
+                if (Result<UniqueFd> directory = open_directory(path, name))
+                    Sweep(directory->get(), stale_seconds).run();
+        });
 }
 
-void remove_empty_logs(const std::string& path, const std::vector<EndedLog>& logs) {
-    Names names;
-    for (const EndedLog& ended : logs)
-        names[ended.owner].push_back(remote::log_name(ended.image_name));
-    as_each_owner(path, names, [](int spool, const std::vector<std::string>& mine) {
-        struct stat status;
-        for (const std::string& name : mine)
-            if (::fstatat(spool, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-                S_ISREG(status.st_mode) && status.st_size == 0 && status.st_uid == ::geteuid())
-                ::unlinkat(spool, name.c_str(), 0);
-    });
+void clean_up(const std::string& path, const Chores& chores) {
+    std::set<uid_t> users;
+    for (const auto* programs : {&chores.left.images, &chores.left.logs, &chores.ends})
+        for (const Program& program : *programs)
+            users.insert(program.user);
+    for (uid_t user : users)
+        as_user(user, [&, user = user] {
+            for_each_of(user, chores.left.images,
+                        [&](const Program& program) { remove_image(path, program); });
+            for_each_of(user, chores.ends, write_end);
+            for_each_of(user, chores.left.logs, remove_log);
+        });
 }
 
 } // namespace rexecd

@@ -1,34 +1,36 @@
 // Cleaning the spool, in forked children of the daemon: the spool may hang.
 //
-// What rfork() and rexecd put there, its users remove in the ordinary course; after a crash it
-// stays. Of entries that bear exactly rfork's names (remote/spool.h), and that nobody has touched
-// for a day, these go:
+// What rfork() and rexecd put there, they remove in the ordinary course; after a crash it stays. Of
+// entries in users' directories that bear exactly rfork's names (remote/spool.h), these go:
 //
-//   a temporary file          its writer has died
-//   an image without claim    nobody asked for it, or nobody could run it
-//   an image given up         its caller has died before he could unlink it
-//   an image claimed here     its copy runs here or has; a runner died before it could unlink it
-//   a claim without image     its caller has died
+//   .rfork.<id>.tmp   old: its writer has died
+//   rfork.<id>        old: renamed to .back, so that no copy can run any more
+//   .back             old, and given up for as long: its caller has died
+//   .run., .ack.      old, and of a stub on this host: its caller has died, or rexecd before it
+//                     could unlink it
 //
-// An image that another host has claimed stays: over NFS its pages may still be wanted there. Logs
-// stay as well, as what they hold belongs to their user; but a log in which nothing was written
-// when its program ended goes at once (see logs.h).
+// "Old" is --stale-age, but what tells how a ticket was decided stays for a day at least: a caller
+// that has slept so long may still ask. An image that another host has won stays: over NFS its
+// pages may still be wanted there. Logs and status files belong to their users.
 //
 // Every entry is removed with the rights of its owner, in a child per owner.
 #pragma once
 
+#include "rexecd/programs.h"
+
 #include <string>
-#include <sys/types.h>
 #include <vector>
 
 namespace rexecd {
 
-struct EndedLog {
-    uid_t owner;
-    std::string image_name;
-};
 
 void sweep_spool(const std::string& path, long stale_seconds);
-void remove_empty_logs(const std::string& path, const std::vector<EndedLog>& logs);
+
+struct Chores {
+    Programs::Chores left;     // by programs
+    std::vector<Program> ends; // to be written to status files
+    bool empty() const { return left.images.empty() && left.logs.empty() && ends.empty(); }
+};
+void clean_up(const std::string& path, const Chores& chores);
 
 } // namespace rexecd

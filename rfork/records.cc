@@ -23,6 +23,7 @@
 #include "kinds/signal_actions/record.h"
 #include "kinds/signal_fd/record.h"
 #include "kinds/thread/record.h"
+#include "kinds/ticket/record.h"
 #include "kinds/timer_fd/record.h"
 #include "kinds/timer_fd_setting/record.h"
 #include "kinds/umask/record.h"
@@ -431,6 +432,12 @@ Lines describe(const FrozenProgram& program, const kinds::MonitorRecord& record,
                                string_at(program, record.name).c_str())}};
 }
 
+Lines describe(const FrozenProgram& program, const kinds::TicketRecord& record,
+               const image::Record&) {
+    return {{"ticket", string_at(program, record.name) + " in " +
+                           string_at(program, record.directory)}};
+}
+
 // --- The table ---
 
 template <class T>
@@ -468,6 +475,7 @@ constexpr Describer describers[] = {
     {image::Kind::epoll, describe_as<kinds::EpollRecord>},
     {image::Kind::cpu, describe_as<kinds::CpuRecord>},
     {image::Kind::monitor, describe_as<kinds::MonitorRecord>},
+    {image::Kind::ticket, describe_as<kinds::TicketRecord>},
 };
 
 bool known(image::Kind kind) {

@@ -2,6 +2,7 @@
 #include "api/public.h"
 
 #include "api/arena.h"
+#include "api/aside.h"
 #include "api/clock.h"
 #include "api/freeze.h"
 #include "api/last_error.h"
@@ -10,14 +11,16 @@
 #include "api/timing.h"
 #include "api/turn.h"
 #include "remote/address.h"
-#include "remote/claim.h"
 #include "remote/client.h"
 #include "remote/report.h"
+#include "remote/settle.h"
 #include "remote/spool.h"
+#include "remote/user_directory.h"
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -43,6 +46,12 @@ class CallInProgress {
   private:
     Session& session_;
 };
+
+std::string program_name() {
+    char name[17] = {};
+    prctl(PR_GET_NAME, name);
+    return name;
+}
 
 // The three lines that a monitor sees of every rfork: two from here, one from the copy's stub.
 class Narrator {
@@ -86,9 +95,7 @@ class Narrator {
     void say(const std::string& what) {
         if (!listening_)
             return;
-        char name[17] = {};
-        prctl(PR_GET_NAME, name);
-        std::string line = std::string(name) + "[" + std::to_string(getpid()) + "]: " + what;
+        std::string line = program_name() + "[" + std::to_string(getpid()) + "]: " + what;
         (void)bool(remote::send_report(to_, std::string_view(line).substr(0, remote::max_report)));
     }
 
@@ -96,6 +103,26 @@ class Narrator {
     bool listening_ = false;
     std::uint64_t started_ = 0;
 };
+
+Result<remote::Key> read_key(const Session& session, const std::string& file) {
+    Result<remote::Key> key = Error{};
+    if (Result<void> r = aside(session, [&] { key = remote::read_key(file); }); !r)
+        return r.error();
+    return key;
+}
+
+// A descriptor would be frozen along with the program, so it is only there while none is written.
+Result<UniqueFd> open_user_directory(const std::string& path) {
+    UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd)
+        return system_error(errno, "cannot open " + path, "see what is wrong with the spool");
+    return fd;
+}
+
+// A travelling image that nobody has been asked to run.
+void discard(const FreezeOrder& order) {
+    unlink((order.directory + "/" + order.name).c_str());
+}
 
 Result<int> remote_fork(const Session& session, const char* host) {
     const pid_t caller = getpid();
@@ -117,15 +144,38 @@ Result<int> remote_fork(const Session& session, const char* host) {
     Result<Narrator> narrator = Narrator::open(settings->monitor);
     if (!narrator)
         return narrator.error();
+    const Result<remote::Key> key = read_key(session, settings->key_file);
+    if (!key)
+        return key.error();
+    Result<remote::UserDirectory> directory =
+        remote::find_or_make_user_directory(settings->spool);
+    if (!directory)
+        return directory.error();
+    directory->fd.reset();
+
+    remote::Errand errand;
+    errand.request = remote::new_id();
+    errand.host = host;
+    errand.address = *address;
+    errand.key = *key;
+    errand.timeout_ms = settings->timeout_ms;
+    errand.image = remote::new_id();
+    errand.user = directory->user;
+    errand.outer_user = directory->outer_user;
+    errand.directory_name = directory->name;
+    errand.ticket = remote::ticket_name(errand.image);
+    errand.program = program_name();
+    errand.log = settings->log;
+    if (Result<void> r = remote::greet(errand); !r)
+        return r.error();
 
     // Freeze.
     FreezeOrder order;
-    order.id = remote::new_id();
+    order.id = errand.image;
     order.travels = true;
-    order.directory = settings->spool;
+    order.directory = directory->path;
     order.temporary = remote::temporary_name(order.id);
-    order.name = remote::image_name(order.id);
-    order.key_file = settings->key_file;
+    order.name = errand.ticket;
     order.ignored = *ignored;
     order.patience_ms = settings->timeout_ms;
     order.monitor = narrator->dump_started(host);
@@ -137,28 +187,33 @@ Result<int> remote_fork(const Session& session, const char* host) {
     narrator->dump_finished(frozen->bytes);
 
     // Ask the target to run it.
-    remote::Errand errand;
-    errand.request = remote::new_id();
-    errand.image = order.id;
-    errand.image_name = order.name;
-    errand.host = host;
-    errand.address = *address;
-    errand.key = frozen->key;
-    errand.timeout_ms = settings->timeout_ms;
+    const Result<UniqueFd> opened = open_user_directory(directory->path);
+    if (!opened) {
+        reap_copy(frozen->copy);
+        discard(order);
+        return opened.error();
+    }
+    errand.directory = opened->get();
     const std::uint64_t asked = monotonic_ns();
     const remote::Reply reply = remote::ask(errand);
     if (getpid() != caller)
         return forked_meanwhile();
     reap_copy(frozen->copy);
 
-    // Only "resumed" is final; after anything else the claim decides.
-    if (reply.kind != remote::Reply::resumed &&
-        remote::withdraw(settings->spool, order.name) == remote::ClaimOutcome::won) {
-        remote::cancel(errand);
-        narrator->failed(reply.error);
-        return reply.error;
+    // Only an acknowledged ticket is final; after anything else it decides.
+    if (reply.kind != remote::Reply::resumed) {
+        const remote::Outcome outcome =
+            remote::settle({errand.directory, errand.ticket, reply.said_resumed});
+        if (getpid() != caller)
+            return forked_meanwhile();
+        if (outcome == remote::Outcome::given_up) {
+            unlinkat(errand.directory, remote::given_up_name(errand.ticket).c_str(), 0);
+            remote::cancel(errand);
+            narrator->failed(reply.error);
+            return reply.error;
+        }
     }
-    remote::tidy(settings->spool, order.name);
+    remote::acknowledge(errand);
     last_times = {frozen->fork_ns, frozen->stall_ns, frozen->write_ns, monotonic_ns() - asked,
                   reply.first_sent};
     return RFORK_PARENT;

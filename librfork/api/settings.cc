@@ -1,5 +1,7 @@
 #include "api/settings.h"
 
+#include "remote/protocol.h"
+
 #include <cerrno>
 #include <cstdlib>
 
@@ -52,6 +54,10 @@ Result<Settings> read_settings() {
     settings.key_file = std::move(*key);
     if (const char* monitor = std::getenv("RFORK_MONITOR"))
         settings.monitor = monitor;
+    if (const char* log = std::getenv("RFORK_LOG"))
+        settings.log = log;
+    if (settings.log.size() > remote::max_log_name)
+        return Error{ENAMETOOLONG, "RFORK_LOG is longer than the 512 bytes that fit: shorten it"};
     const Result<int> timeout = read_timeout();
     if (!timeout)
         return timeout.error();

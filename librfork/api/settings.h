@@ -12,6 +12,7 @@ struct Settings {
     std::string spool;      // RFORK_SPOOL
     std::string key_file;   // RFORK_KEY_FILE
     std::string monitor;    // RFORK_MONITOR; empty: silent
+    std::string log;        // RFORK_LOG: pattern of the log's name; empty: rexecd's own
     int timeout_ms = 15000; // RFORK_TIMEOUT_MS
 };
 

@@ -96,9 +96,16 @@ struct Monitor {
     std::uint64_t dump_started = 0;
 };
 
+// Of an image that travels.
+struct Ticket {
+    std::string directory; // absolute
+    std::string name;
+};
+
 struct Snapshot {
     image::Id id{};
     bool travels = false; // by rfork(), not a checkpoint
+    Ticket ticket;
     // The code at the first thread's rip unmaps the stub's window itself; it is told where that is
     // in its first two argument registers.
     bool unmaps_window = false;

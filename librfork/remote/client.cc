@@ -1,6 +1,7 @@
 #include "remote/client.h"
 
 #include "base/unique_fd.h"
+#include "remote/ticket.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -8,6 +9,7 @@
 #include <ctime>
 #include <poll.h>
 #include <sys/socket.h>
+#include <utility>
 
 namespace rfork::remote {
 namespace {
@@ -32,18 +34,57 @@ std::uint64_t realtime_ns() {
     return std::uint64_t(t.tv_sec) * 1000000000 + std::uint64_t(t.tv_nsec);
 }
 
+// The longest for which an honest rexecd says "working", and a little: then it must be another who
+// says so.
+constexpr std::int64_t longest_work_ms = 720'000;
+
 Message make(MessageKind kind, const Errand& errand) {
     Message m;
     m.kind = kind;
     m.request = errand.request;
+    if (kind != MessageKind::request)
+        return m;
+    m.user = errand.user;
+    m.outer_user = errand.outer_user;
     m.image = errand.image;
-    m.image_name = errand.image_name;
+    m.directory = errand.directory_name;
+    m.ticket = errand.ticket;
+    m.program = errand.program;
+    m.log = errand.log;
     return m;
 }
 
+// The nonces of what was sent, the latest ones. An answer must name one of them, so neither an echo
+// nor what was recorded at another time is one; and "working" counts once for each.
+class SentNonces {
+  public:
+    void add(std::uint64_t nonce) { sent_[next_++ % limit] = {nonce, false}; }
+    bool has(std::uint64_t nonce) { return find(nonce); }
+    bool is_first_sign_of_work(std::uint64_t nonce) {
+        Sent* sent = find(nonce);
+        return sent && !std::exchange(sent->worked, true);
+    }
+
+  private:
+    static constexpr std::size_t limit = 64;
+    struct Sent {
+        std::uint64_t nonce;
+        bool worked;
+    };
+    Sent* find(std::uint64_t nonce) {
+        for (Sent& sent : sent_)
+            if (nonce && sent.nonce == nonce)
+                return &sent;
+        return nullptr;
+    }
+    Sent sent_[limit] = {};
+    std::size_t next_ = 0;
+};
+
 class Conversation {
   public:
-    explicit Conversation(const Errand& errand) : errand_(errand) {}
+    Conversation(const Errand& errand, MessageKind question)
+        : errand_(errand), question_(question) {}
 
     Reply run() {
         if (!connect())
@@ -57,7 +98,8 @@ class Conversation {
             if (getpid() != asker_)
                 return reply_; // a child that a signal handler has forked: not its errand
             const std::int64_t now = now_ms();
-            std::int64_t give_up = last_sign_of_life_ + errand_.timeout_ms;
+            std::int64_t give_up =
+                std::min(last_sign_of_life_ + errand_.timeout_ms, start + longest_work_ms);
             if (refused_since_)
                 give_up = std::min(give_up, refused_since_ + refused_patience_ms);
             if (now >= give_up) {
@@ -88,7 +130,10 @@ class Conversation {
     // A datagram that cannot be sent is a datagram lost; an ICMP answer to the one before shows up
     // here too.
     void send() {
-        const Datagram datagram = seal(make(MessageKind::request, errand_), errand_.key);
+        Message message = make(question_, errand_);
+        message.nonce = new_nonce();
+        sent_.add(message.nonce);
+        const Datagram datagram = seal(std::move(message), errand_.key);
         if (::send(socket_.get(), datagram.data(), datagram.size(), MSG_NOSIGNAL) < 0)
             note_error(errno);
     }
@@ -110,24 +155,47 @@ class Conversation {
                     note_error(errno);
                 return false;
             }
+            // Before anything is allocated for it: what does not know our request's id, which is
+            // random, can be sent in any number by whoever has the key.
+            if (std::size_t(got) < header_size ||
+                std::memcmp(buffer + request_at, &errand_.request, sizeof errand_.request) != 0)
+                continue;
             const auto message = remote::open({buffer, std::size_t(got)}, errand_.key);
-            if (!message ||
-                std::memcmp(&message->request, &errand_.request, sizeof errand_.request) != 0)
-                continue; // not for us
-            refused_since_ = 0;
-            last_sign_of_life_ = now_ms();
-            if (message->kind == MessageKind::resumed) {
-                reply_.kind = Reply::resumed;
-                reply_.pid = message->pid;
+            if (message && is_answer(message->kind) && sent_.has(message->answers) &&
+                receive(*message))
                 return true;
-            }
-            if (message->kind == MessageKind::refused) {
-                reply_.kind = Reply::refused;
-                reply_.error = {message->error ? message->error : EIO,
-                                errand_.host + ": " + message->sentence};
-                return true;
-            }
         }
+    }
+
+    bool receive(const Message& message) {
+        refused_since_ = 0;
+        if (message.kind != MessageKind::working || sent_.is_first_sign_of_work(message.answers))
+            last_sign_of_life_ = now_ms();
+        switch (message.kind) {
+        case MessageKind::welcome:
+            reply_.kind = Reply::resumed;
+            return question_ == MessageKind::hello;
+        case MessageKind::resumed:
+            return question_ == MessageKind::request && is_borne_out(message);
+        case MessageKind::refused:
+            reply_.kind = Reply::refused;
+            reply_.error = {message.error ? message.error : EIO,
+                            errand_.host + ": " + message.sentence};
+            return true;
+        default:
+            return false;
+        }
+    }
+
+    bool is_borne_out(const Message& message) {
+        reply_.said_resumed = true;
+        if (try_acknowledge(errand_.directory, errand_.ticket, message.running.c_str()) !=
+            Outcome::runs)
+            return false;
+        reply_.kind = Reply::resumed;
+        reply_.pid = message.pid;
+        reply_.log = message.log;
+        return true;
     }
 
     void note_error(int error) {
@@ -152,6 +220,8 @@ class Conversation {
     }
 
     const Errand& errand_;
+    const MessageKind question_;
+    SentNonces sent_;
     const pid_t asker_ = getpid();
     UniqueFd socket_;
     Reply reply_;
@@ -160,17 +230,32 @@ class Conversation {
     int last_error_ = 0;
 };
 
+void tell(const Errand& errand, MessageKind what) {
+    UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const Datagram datagram = seal(make(what, errand), errand.key);
+    ::sendto(socket.get(), datagram.data(), datagram.size(), MSG_NOSIGNAL,
+             reinterpret_cast<const sockaddr*>(&errand.address), sizeof errand.address);
+}
+
 } // namespace
 
+Result<void> greet(const Errand& errand) {
+    Reply reply = Conversation(errand, MessageKind::hello).run();
+    if (reply.kind == Reply::resumed)
+        return {};
+    return std::move(reply.error);
+}
+
 Reply ask(const Errand& errand) {
-    return Conversation(errand).run();
+    return Conversation(errand, MessageKind::request).run();
 }
 
 void cancel(const Errand& errand) {
-    UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    const Datagram datagram = seal(make(MessageKind::cancel, errand), errand.key);
-    ::sendto(socket.get(), datagram.data(), datagram.size(), MSG_NOSIGNAL,
-             reinterpret_cast<const sockaddr*>(&errand.address), sizeof errand.address);
+    tell(errand, MessageKind::cancel);
+}
+
+void acknowledge(const Errand& errand) {
+    tell(errand, MessageKind::acknowledge);
 }
 
 } // namespace rfork::remote

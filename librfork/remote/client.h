@@ -1,4 +1,4 @@
-// The caller's side of the protocol: ask until there is an answer.
+// The caller's side of the protocol: greet, then ask until there is an answer.
 #pragma once
 
 #include "base/result.h"
@@ -11,27 +11,44 @@ namespace rfork::remote {
 
 struct Errand {
     image::Id request{};
-    image::Id image{};
-    std::string image_name;
     std::string host; // as the user wrote it, for sentences
     sockaddr_in address{};
     Key key{};
     int timeout_ms = 0; // without a sign of life
+
+    // Of a request only.
+    image::Id image{};
+    uid_t user = 0, outer_user = 0;
+    int directory = -1; // the user's in the spool
+    std::string directory_name;
+    std::string ticket;
+    std::string program;
+    std::string log; // pattern
 };
 
 struct Reply {
     enum Kind { resumed, refused, silence } kind = silence;
-    std::int64_t pid = 0;
+    std::int64_t pid = 0;         // resumed
+    std::string log;              // resumed: path on the target
     Error error;                  // refused, silence
     std::uint64_t first_sent = 0; // CLOCK_REALTIME, nanoseconds
+    bool said_resumed = false;    // though the ticket does not bear it out (yet)
 };
 
+// Whether a rexecd with this key and this time answers at all, before anything is frozen for it.
+Result<void> greet(const Errand& errand);
+
 // Sends the request, again and again with growing pauses and always the same request id, until it
-// is answered or the time is over. "working" answers keep it waiting. An error that keeps anything
-// from being sent is a silence too: whether a copy runs is never for the network to say.
+// is answered or the time is over. "working" keeps it waiting, for as long as an honest target may
+// say so. An error that keeps anything from being sent is a silence too.
+//
+// Nothing is believed because a datagram says so. "resumed" is returned only once the ticket has
+// been acknowledged in the spool (remote/ticket.h); what else is returned is a reason to give up,
+// for which the ticket has to be won.
 Reply ask(const Errand& errand);
 
-// Tells the target that the caller has won the claim. One datagram; nothing depends on it.
+// Tell the target how it ended. One datagram; nothing depends on it.
 void cancel(const Errand& errand);
+void acknowledge(const Errand& errand);
 
 } // namespace rfork::remote

@@ -17,7 +17,16 @@ namespace {
 static_assert(mac_size == crypto_auth_hmacsha512256_BYTES);
 static_assert(sizeof(Key) == crypto_auth_hmacsha512256_KEYBYTES);
 
-constexpr std::array<std::uint8_t, 4> datagram_magic = {'R', 'F', 'K', '1'};
+constexpr std::array<std::uint8_t, 4> datagram_magic = {'R', 'F', 'K', '2'};
+
+// As much of a text as fits, not ending within a UTF-8 sequence.
+std::string_view cut(std::string_view text, std::size_t limit) {
+    if (text.size() <= limit)
+        return text;
+    while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xc0) == 0x80)
+        --limit;
+    return text.substr(0, limit);
+}
 
 class Writer {
   public:
@@ -33,7 +42,11 @@ class Writer {
     void bytes(std::span<const std::uint8_t> bytes) {
         out_.insert(out_.end(), bytes.begin(), bytes.end());
     }
-    void text(std::string_view text) { out_.insert(out_.end(), text.begin(), text.end()); }
+    void text(std::string_view text, std::size_t limit) {
+        text = cut(text, limit);
+        number(static_cast<std::uint16_t>(text.size()));
+        out_.insert(out_.end(), text.begin(), text.end());
+    }
 
   private:
     Datagram& out_;
@@ -61,7 +74,9 @@ class Reader {
         std::copy(field.begin(), field.end(), id.bytes);
         return id;
     }
-    std::string text(std::size_t size) {
+    std::string text(std::size_t limit) {
+        const auto size = number<std::uint16_t>();
+        require(size <= limit);
         std::span<const std::uint8_t> field = take(size);
         return {reinterpret_cast<const char*>(field.data()), field.size()};
     }
@@ -91,58 +106,69 @@ std::uint64_t realtime_now() {
            static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-// As much of a text as fits, not ending within a UTF-8 sequence.
-std::string_view cut(std::string_view text, std::size_t limit) {
-    if (text.size() <= limit)
-        return text;
-    while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xc0) == 0x80)
-        --limit;
-    return text.substr(0, limit);
-}
-
 void write_body(Writer& body, const Message& message) {
+    if (is_answer(message.kind))
+        body.number(message.answers);
     switch (message.kind) {
     case MessageKind::request:
-    case MessageKind::cancel:
+        body.number(message.user);
+        body.number(message.outer_user);
         body.bytes(message.image.bytes);
-        body.number(std::uint32_t(0));
-        body.number(static_cast<std::uint16_t>(message.image_name.size()));
-        body.text(message.image_name);
+        body.text(message.directory, max_name);
+        body.text(message.ticket, max_name);
+        body.text(message.program, max_name);
+        body.text(message.log, max_log_name);
         break;
+    case MessageKind::hello:
+    case MessageKind::cancel:
+    case MessageKind::acknowledge:
     case MessageKind::working:
+        break;
+    case MessageKind::welcome:
+        body.text(message.host, max_name);
         break;
     case MessageKind::resumed:
         body.number(message.pid);
+        body.text(message.running, max_running_name);
+        body.text(message.log, max_log_name);
         break;
     case MessageKind::refused:
-        std::string_view sentence = cut(message.sentence, max_sentence);
         body.number(message.error);
-        body.number(static_cast<std::uint16_t>(sentence.size()));
-        body.text(sentence);
+        body.text(message.sentence, max_sentence);
         break;
     }
 }
 
 void read_body(Reader& body, Message& message) {
+    if (is_answer(message.kind))
+        message.answers = body.number<std::uint64_t>();
     switch (message.kind) {
     case MessageKind::request:
-    case MessageKind::cancel: {
+        message.user = body.number<std::uint32_t>();
+        message.outer_user = body.number<std::uint32_t>();
         message.image = body.id();
-        body.zeroes(4);
-        auto size = body.number<std::uint16_t>();
-        body.require(size <= max_name);
-        message.image_name = body.text(size);
+        message.directory = body.text(max_name);
+        message.ticket = body.text(max_name);
+        message.program = body.text(max_name);
+        message.log = body.text(max_log_name);
         return;
-    }
+    case MessageKind::hello:
+    case MessageKind::cancel:
+    case MessageKind::acknowledge:
     case MessageKind::working:
+        return;
+    case MessageKind::welcome:
+        message.host = body.text(max_name);
         return;
     case MessageKind::resumed:
         message.pid = body.number<std::int64_t>();
         body.require(message.pid >= 0);
+        message.running = body.text(max_running_name);
+        message.log = body.text(max_log_name);
         return;
     case MessageKind::refused:
         message.error = body.number<std::int32_t>();
-        message.sentence = body.text(body.number<std::uint16_t>());
+        message.sentence = body.text(max_sentence);
         return;
     }
     body.require(false); // a kind that this version does not know
@@ -150,16 +176,19 @@ void read_body(Reader& body, Message& message) {
 
 } // namespace
 
+bool is_answer(MessageKind kind) {
+    return kind == MessageKind::working || kind == MessageKind::welcome ||
+           kind == MessageKind::resumed || kind == MessageKind::refused;
+}
+
 Datagram seal(Message message, const Key& key) {
-    if (message.image_name.size() > max_name)
-        return {};
     Datagram body_bytes;
     Writer body(body_bytes);
     write_body(body, message);
 
     message.time = realtime_now();
-    std::uint8_t nonce[sizeof(message.nonce)];
-    fill_random(nonce);
+    if (message.nonce == 0)
+        message.nonce = new_nonce();
 
     Datagram datagram;
     datagram.reserve(header_size + body_bytes.size() + mac_size);
@@ -169,7 +198,7 @@ Datagram seal(Message message, const Key& key) {
     header.zeroes(3);
     header.bytes(message.request.bytes);
     header.number(message.time);
-    header.bytes(nonce);
+    header.number(message.nonce);
     header.number(static_cast<std::uint16_t>(body_bytes.size()));
     header.zeroes(6);
     header.bytes(body_bytes);
@@ -178,6 +207,13 @@ Datagram seal(Message message, const Key& key) {
     crypto_auth_hmacsha512256(datagram.data() + signed_size, datagram.data(), signed_size,
                               key.data());
     return datagram;
+}
+
+std::uint64_t new_nonce() {
+    std::uint64_t nonce = 0;
+    while (nonce == 0)
+        fill_random({reinterpret_cast<std::uint8_t*>(&nonce), sizeof nonce});
+    return nonce;
 }
 
 std::optional<Message> open(std::span<const std::uint8_t> datagram, const Key& key) {

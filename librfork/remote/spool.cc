@@ -1,27 +1,66 @@
 #include "remote/spool.h"
 
-#include "image/status.h"
 #include "remote/random.h"
 
 #include <algorithm>
+#include <charconv>
 
 namespace rfork::remote {
 
 namespace {
 
-constexpr char digits[] = "0123456789abcdef";
-constexpr std::size_t id_digits = 2 * sizeof(image::Id);
+constexpr std::string_view digits = "0123456789abcdef";
 
-bool is_id(std::string_view text) {
-    return text.size() == id_digits &&
-           text.find_first_not_of(std::string_view(digits, 16)) == std::string_view::npos;
+bool take(std::string_view& text, std::string_view prefix) {
+    if (!text.starts_with(prefix))
+        return false;
+    text.remove_prefix(prefix.size());
+    return true;
+}
+
+bool take_id(std::string_view& text) {
+    if (!is_attempt_id(text.substr(0, image::id_digits)))
+        return false;
+    text.remove_prefix(image::id_digits);
+    return true;
+}
+
+// "<attempt>.<host>.<pid>"; a host's name may have dots itself.
+bool parse_attempt(std::string_view text, Entry& entry) {
+    entry.attempt = text;
+    if (!take_id(text) || !take(text, "."))
+        return false;
+    const std::size_t dot = text.rfind('.');
+    if (dot == std::string_view::npos)
+        return false;
+    entry.host = text.substr(0, dot);
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data() + dot + 1, end, entry.pid);
+    return error == std::errc() && stop == end && entry.pid > 0;
+}
+
+EntryKind kind_after_ticket(std::string_view rest, Entry& entry) {
+    if (rest.empty())
+        return EntryKind::ticket;
+    if (rest == image::given_up_mark)
+        return EntryKind::given_up;
+    if (take(rest, image::running_mark) && parse_attempt(rest, entry))
+        return EntryKind::running;
+    if (take(rest, image::acknowledged_mark) && parse_attempt(rest, entry))
+        return EntryKind::acknowledged;
+    return EntryKind::foreign;
 }
 
 } // namespace
 
+bool is_attempt_id(std::string_view text) {
+    return text.size() == image::id_digits &&
+           text.find_first_not_of(digits) == std::string_view::npos;
+}
+
 std::string id_text(const image::Id& id) {
     std::string text;
-    text.reserve(id_digits);
+    text.reserve(image::id_digits);
     for (std::uint8_t byte : id.bytes) {
         text += digits[byte >> 4];
         text += digits[byte & 15];
@@ -35,47 +74,57 @@ image::Id new_id() {
     return id;
 }
 
-std::string image_name(const image::Id& id) {
-    return std::string(image_prefix) + id_text(id);
+std::string user_directory_name(uid_t user, const image::Id& id) {
+    return "u" + std::to_string(user) + "." + id_text(id);
+}
+
+std::optional<uid_t> user_of_directory(std::string_view name) {
+    uid_t user = 0;
+    if (!take(name, "u") || name.empty() || (name[0] == '0' && !name.starts_with("0.")))
+        return std::nullopt;
+    const auto [stop, error] = std::from_chars(name.data(), name.data() + name.size(), user);
+    name.remove_prefix(std::size_t(stop - name.data()));
+    if (error != std::errc() || !take(name, ".") || !take_id(name) || !name.empty())
+        return std::nullopt;
+    return user;
+}
+
+std::string ticket_name(const image::Id& id) {
+    return image::ticket_prefix + id_text(id);
 }
 
 std::string temporary_name(const image::Id& id) {
     return std::string(temporary_prefix) + id_text(id) + std::string(temporary_suffix);
 }
 
-std::string log_name(std::string_view image_name) {
-    return std::string(image_name) + std::string(log_suffix);
+std::string given_up_name(std::string_view ticket) {
+    return std::string(ticket) + image::given_up_mark;
 }
 
-bool is_image_name(std::string_view name) {
-    if (name.size() <= image_prefix.size() || name.size() > max_image_name ||
-        !name.starts_with(image_prefix))
-        return false;
-    return std::none_of(name.begin(), name.end(), [](char letter) {
-        unsigned char byte = static_cast<unsigned char>(letter);
-        return byte == '/' || byte < 0x20 || byte == 0x7f;
-    });
+bool is_ticket_name(std::string_view name) {
+    return take(name, image::ticket_prefix) && take_id(name) && name.empty();
 }
 
-EntryKind kind_of_entry(std::string_view name) {
-    if (name.starts_with(temporary_prefix) && name.ends_with(temporary_suffix)) {
-        name.remove_prefix(temporary_prefix.size());
-        name.remove_suffix(std::min(name.size(), temporary_suffix.size()));
-        return is_id(name) ? EntryKind::temporary : EntryKind::foreign;
+Entry parse_entry(std::string_view name) {
+    Entry entry;
+    std::string_view rest = name;
+    if (take(rest, temporary_prefix)) {
+        if (take_id(rest) && rest == temporary_suffix)
+            entry.kind = EntryKind::temporary;
+        return entry;
     }
-    if (!name.starts_with(image_prefix))
-        return EntryKind::foreign;
-    name.remove_prefix(image_prefix.size());
-    if (name.size() < id_digits || !is_id(name.substr(0, id_digits)))
-        return EntryKind::foreign;
-    name.remove_prefix(id_digits);
-    if (name.empty())
-        return EntryKind::image;
-    if (name == image::claim_suffix)
-        return EntryKind::claim;
-    if (name == log_suffix)
-        return EntryKind::log;
-    return EntryKind::foreign;
+    if (!take(rest, image::ticket_prefix) || !take_id(rest))
+        return entry;
+    entry.ticket = name.substr(0, name.size() - rest.size());
+    entry.kind = kind_after_ticket(rest, entry);
+    return entry;
+}
+
+std::optional<std::string> acknowledged_name(std::string_view running) {
+    const Entry entry = parse_entry(running);
+    if (entry.kind != EntryKind::running)
+        return std::nullopt;
+    return std::string(entry.ticket) + image::acknowledged_mark + std::string(entry.attempt);
 }
 
 } // namespace rfork::remote

@@ -1,42 +1,58 @@
-// The spool: one directory that all hosts share, in which images, claims and logs lie side by side.
+// The spool: one directory that all hosts share, and in it one directory for each user.
 //
-//   .rfork.<id>.tmp     an image being written; renamed when complete
-//   rfork.<id>          an image; <id> is 32 hexadecimal digits, random, never used twice
-//   rfork.<id>.claim    the arbiter: whoever creates it exclusively decides (see claim.h)
-//   rfork.<id>.out      what the copy writes to its standard output and error under rexecd
+//   u<uid>.<32 digits>/            0700, made by its owner at first use (user_directory.h)
+//     .rfork.<id>.tmp                an image being written; renamed when complete
+//     rfork.<id>                     an image, and the ticket of its copy (image/ticket.h)
+//     rfork.<id>.run.* .ack.* .back  what became of the ticket
+//     and logs, which are the user's own
+//
+// <id> is 32 hexadecimal digits, random, never used twice. This header knows names only; nothing in
+// it touches a file.
 #pragma once
 
 #include "base/result.h"
 #include "image/format.h"
+#include "image/ticket.h"
 
-#include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <sys/types.h>
 
 namespace rfork::remote {
 
-inline constexpr std::string_view image_prefix = "rfork.";
 inline constexpr std::string_view temporary_prefix = ".rfork.";
 inline constexpr std::string_view temporary_suffix = ".tmp";
-inline constexpr std::string_view log_suffix = ".out";
-
-// So that the name with any of the suffixes still is a file name.
-inline constexpr std::size_t max_image_name = 240;
 
 std::string id_text(const image::Id& id); // 32 hexadecimal digits
 image::Id new_id();                       // from getrandom(2)
 
-std::string image_name(const image::Id& id);
+std::string user_directory_name(uid_t user, const image::Id& id);
+std::optional<uid_t> user_of_directory(std::string_view name); // if it is such a name
+
+std::string ticket_name(const image::Id& id);
 std::string temporary_name(const image::Id& id);
-std::string log_name(std::string_view image_name);
+std::string given_up_name(std::string_view ticket);
+bool is_ticket_name(std::string_view name); // exactly "rfork.<id>"
 
-// A name that may be looked up in a spool: one path component of at most max_image_name bytes,
-// starting with image_prefix and longer than it, no '/', no control characters.
-bool is_image_name(std::string_view name);
+// What an entry of a user's directory is, going by its name alone. Only entries that are not
+// foreign are rfork's own, and may be removed by it.
+enum class EntryKind { foreign, temporary, ticket, running, acknowledged, given_up };
 
-// What an entry of the spool is, going by its name alone, which must be exactly one of the four
-// above. Only such entries are rfork's own, and may be removed by it.
-enum class EntryKind { foreign, temporary, image, claim, log };
-EntryKind kind_of_entry(std::string_view name);
+struct Entry {
+    EntryKind kind = EntryKind::foreign;
+    std::string_view ticket;  // of all kinds but foreign and temporary
+    std::string_view attempt; // running, acknowledged: "<attempt>.<host>.<pid>"
+    std::string_view host;
+    std::int64_t pid = 0;
+};
+Entry parse_entry(std::string_view name); // its views are into `name`
+
+// "<ticket>.run.<attempt>" to "<ticket>.ack.<attempt>"; nothing if it is no such name.
+std::optional<std::string> acknowledged_name(std::string_view running);
+
+// The part of a running name that its stub is told, and what it makes of it.
+bool is_attempt_id(std::string_view text);
 
 } // namespace rfork::remote

@@ -150,7 +150,7 @@ class Birth {
         default_action(SIGCHLD); // ignored, it would keep us from seeing our children end
         family_.board = make_board(stub_);
         family_.own_session = arch::syscall(__NR_getsid, 0) == own_pid() && !has_terminal();
-        family_.shows_stops = !stub_.claims;
+        family_.shows_stops = stub_.status_fd < 0;
         long pid = by_right();
         if (pid < 0)
             pid = in_namespace();

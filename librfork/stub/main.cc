@@ -38,17 +38,55 @@ Start parse_stack(const std::uint64_t* stack) {
     return start;
 }
 
-// RFORK_CLAIM="<status fd>,<spool fd>,<image name>"
-void parse_claim(Stub& stub, const char* text) {
-    std::uint64_t status = 0, spool = 0;
-    if (!parse_unsigned(text, status, 10) || *text++ != ',' || !parse_unsigned(text, spool, 10) ||
-        *text++ != ',' || length(text) == 0 || length(text) >= sizeof stub.image_name)
-        fail(stub, EINVAL, "RFORK_CLAIM in the environment is malformed; only rexecd sets it");
-    stub.claims = true;
-    stub.status_fd = int(status);
-    stub.spool_fd = int(spool);
-    for (unsigned i = 0; text[i]; ++i)
-        stub.image_name[i] = text[i];
+bool take_comma(const char*& text) {
+    return *text == ',' && *text++;
+}
+
+// The part up to the comma, of exactly that many characters, or "-", which is nothing.
+bool take_attempt(const char*& text, char (&attempt)[image::id_digits + 1]) {
+    if (text[0] == '-')
+        return take_comma(++text);
+    for (unsigned i = 0; i < image::id_digits; ++i) {
+        if (!((text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f')))
+            return false;
+        attempt[i] = text[i];
+    }
+    text += image::id_digits;
+    return take_comma(text);
+}
+
+bool take_status(const char*& text, int& status_fd) {
+    if (text[0] == '-')
+        return take_comma(++text);
+    std::uint64_t number = 0;
+    if (!parse_unsigned(text, number, 10) || number > 0x7fffffff)
+        return false;
+    status_fd = int(number);
+    return take_comma(text);
+}
+
+// "<directory>/<name>"
+bool take_path(const char* path, Stub& stub) {
+    unsigned slash = 0;
+    for (unsigned i = 0; path[i]; ++i)
+        if (path[i] == '/')
+            slash = i;
+    if (path[0] != '/' || slash == 0 || slash >= sizeof stub.ticket_directory ||
+        !path[slash + 1] || !copy_text(stub.ticket, sizeof stub.ticket, path + slash + 1))
+        return false;
+    for (unsigned i = 0; i < slash; ++i)
+        stub.ticket_directory[i] = path[i];
+    return true;
+}
+
+// RFORK_TICKET="<status fd>,<attempt>,<path>", see image/ticket.h
+void parse_ticket(Stub& stub, const char* text) {
+    int status_fd = -1;
+    if (!take_status(text, status_fd) || !take_attempt(text, stub.attempt) ||
+        !take_path(text, stub))
+        fail(stub, EINVAL, "RFORK_TICKET in the environment is malformed: unset it, or see "
+                           "rfork-image(5)");
+    stub.status_fd = status_fd;
 }
 
 void parse_files(Stub& stub, const char* text) {
@@ -73,7 +111,7 @@ void parse_files(Stub& stub, const char* text) {
 const char* read_start(Stub& stub, const Start& start) {
     static constexpr char cpu_ignore[] = "RFORK_CPU=ignore";
     static constexpr char pid_new[] = "RFORK_PID=new";
-    static constexpr char claim_prefix[] = "RFORK_CLAIM=";
+    static constexpr char ticket_prefix[] = "RFORK_TICKET=";
     static constexpr char files_prefix[] = "RFORK_FILES=";
     if (*start.name)
         Text(stub.called, sizeof stub.called) << start.name;
@@ -91,8 +129,8 @@ const char* read_start(Stub& stub, const Start& start) {
             stub.ignore_cpu = true;
         else if (same(*e, pid_new))
             stub.new_ids = true;
-        else if (starts_with(*e, claim_prefix))
-            parse_claim(stub, *e + sizeof claim_prefix - 1);
+        else if (starts_with(*e, ticket_prefix))
+            parse_ticket(stub, *e + sizeof ticket_prefix - 1);
         else if (starts_with(*e, files_prefix))
             parse_files(stub, *e + sizeof files_prefix - 1);
     }
@@ -132,6 +170,12 @@ bool is_known(image::Kind kind) {
         return true;
     }
     return false;
+}
+
+// Nothing that travels runs without having won its ticket, however it was started.
+void check_ticket(const Stub& stub) {
+    if (stub.header->flags & image::flag_travels && stub.spool_fd < 0)
+        fail(stub, EBADMSG, "the image travels, and does not say where its ticket is");
 }
 
 void check_records(Stub& stub) {
@@ -180,6 +224,7 @@ stub_main(const std::uint64_t* stack, const image::Header* header) {
     check_records(stub);
     find_kernel_mappings(stub);
     restore(stub, Phase::host);
+    check_ticket(stub);
     restore(stub, Phase::identity); // beyond this point this may be a child of who was executed
     restore(stub, Phase::files);
 

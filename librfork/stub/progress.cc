@@ -78,7 +78,7 @@ void write_line(const Stub& stub, std::uint64_t elapsed) {
 
 void begin_progress(const Stub& stub) {
     Progress& progress = stub.progress;
-    if (stub.claims || !is_terminal(stub.stream_fd[2]))
+    if (stub.status_fd >= 0 || !is_terminal(stub.stream_fd[2]))
         return;
     progress.all = bytes_of_memory(stub);
     progress.began = now();

@@ -99,7 +99,7 @@ void fail(const Stub& stub, int error, const char* what, const char* detail) {
             text << ": error " << std::uint64_t(error);
     }
 
-    if (stub.claims) {
+    if (stub.status_fd >= 0) {
         arch::syscall(__NR_write, stub.status_fd, &message, sizeof message);
     } else {
         char line[sizeof stub.called + sizeof message.sentence + 4];

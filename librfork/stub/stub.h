@@ -8,6 +8,7 @@
 #include "arch/arch.h"
 #include "image/format.h"
 #include "image/status.h"
+#include "image/ticket.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -64,10 +65,12 @@ struct Stub {
     bool ignore_cpu = false;
     bool new_ids = false; // RFORK_PID=new
     Files files = Files::check;
-    bool claims = false; // under rexecd: claim before running, tell the status pipe
-    int status_fd = -1;
-    int spool_fd = -1;
-    char image_name[256] = {};
+    int status_fd = -1;   // whoever started us listens there
+    char ticket_directory[1024] = {};
+    char ticket[64] = {};
+    char attempt[image::id_digits + 1] = {};
+    int spool_fd = -1;        // the ticket's directory
+    char running[200] = {}; // what the ticket is called once it is won
 
     int image_fd = -1;
     int stream_fd[3] = {-1, -1, -1};
@@ -116,6 +119,7 @@ unsigned length(const char* text);
 bool same(const char* a, const char* b);
 bool starts_with(const char* text, const char* prefix);
 bool parse_unsigned(const char*& text, std::uint64_t& value, unsigned base);
+bool copy_text(char* to, unsigned capacity, const char* text); // false: it does not fit, and is cut
 
 // A sentence under construction; what does not fit is cut.
 class Text {
@@ -232,8 +236,9 @@ void settle_identity(const Stub&); // the process, when the program is about to 
 // What the thread with that id is called now.
 std::int32_t tid_now(const Stub&, std::int32_t frozen_tid);
 
-// claim.cc
+// claim.cc: wins the ticket of an image that travels, or ends.
 void claim(Stub&);
+// announce.cc: the program runs.
 void announce(Stub&);
 
 // One restorer a kind, in kinds/<name>/restore.cc.

@@ -61,6 +61,11 @@ bool parse_unsigned(const char*& text, std::uint64_t& value, unsigned base) {
     return text != start;
 }
 
+bool copy_text(char* to, unsigned capacity, const char* text) {
+    const Text copy = Text(to, capacity) << text;
+    return copy.size() == length(text);
+}
+
 Text& Text::operator<<(const char* text) {
     while (*text && size_ + 1 < capacity_)
         buffer_[size_++] = *text++;

@@ -30,7 +30,11 @@ void seal_again(const Message& message, std::size_t size) {
     const Datagram datagram = remote::seal(message, test::some_key());
     require(datagram.size() == size);
     auto again = remote::open(datagram, test::some_key());
-    require(again && again->kind == message.kind && again->image_name == message.image_name &&
+    require(again && again->kind == message.kind && again->ticket == message.ticket &&
+            again->directory == message.directory && again->user == message.user && again->outer_user == message.outer_user &&
+            again->program == message.program && again->log == message.log &&
+            again->running == message.running && again->host == message.host &&
+            again->answers == message.answers &&
             again->pid == message.pid && again->error == message.error &&
             again->sentence == message.sentence &&
             std::memcmp(&again->request, &message.request, sizeof(message.request)) == 0 &&
@@ -73,9 +77,12 @@ unsigned from_environment(const char* name, unsigned otherwise) {
 
 std::vector<Datagram> seeds() {
     std::vector<Datagram> all;
-    for (int kind = 1; kind <= 5; ++kind) {
+    for (int kind = 1; kind <= 8; ++kind) {
         Message message = test::a_request();
         message.kind = static_cast<remote::MessageKind>(kind);
+        message.answers = 42;
+        message.host = "elm";
+        message.running = message.ticket + ".run.00112233445566778899aabbccddeeff.elm.4711";
         message.pid = 4711;
         message.error = 2;
         message.sentence = "no such file or directory";

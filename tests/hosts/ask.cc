@@ -1,12 +1,15 @@
-// ask HOST NAME [OPTION VALUE]... - asks the rexecd on HOST to run the image NAME, with a right MAC
-// and whatever else wrong; says the answer in one line, "silence" when there is none.
+// ask HOST TICKET [OPTION VALUE]... - asks the rexecd on HOST to run the image whose ticket in the
+// spool is TICKET, "u<uid>.<digits>/rfork.<digits>", with a right MAC and whatever else wrong; says
+// the answer in one line, "silence" when there is none.
 //
-//   id HEX         the image's id; otherwise the digits of NAME
+//   id HEX         the image's id; otherwise the digits of its name
+//   user NUMBER    otherwise that of the directory's name
+//   log PATTERN    of the log's name
 //   request HEX    the request's id; otherwise random
 //   offset SECONDS the time stamp is off by that much
 //   key FILE       otherwise RFORK_KEY_FILE
 //   copies N       the very same datagram that many times
-//   kind N         1 request, 2 cancel ...
+//   kind N         1 request, 2 cancel, 6 hello, 8 acknowledge ...
 //   wait MS        for an answer; otherwise 5000
 //
 // ask of FILE - says the id of the image FILE, and where its metadata, its pages and its end are
@@ -41,15 +44,17 @@ Options parse(int argc, char** argv) {
     remote::Message& message = options.message;
     message.kind = remote::MessageKind::request;
     message.request = remote::new_id();
-    message.image_name = argv[2];
-    if (message.image_name.size() > remote::image_prefix.size())
-        message.image = test::id_from(message.image_name.substr(remote::image_prefix.size()));
+    test::name_ticket(message, argv[2]);
     if (const char* file = std::getenv("RFORK_KEY_FILE"))
         options.key_file = file;
     for (int i = 3; i + 1 < argc; i += 2) {
         const std::string option = argv[i], value = argv[i + 1];
         if (option == "id")
             message.image = test::id_from(value);
+        else if (option == "user")
+            message.user = message.outer_user = static_cast<std::uint32_t>(std::stoul(value));
+        else if (option == "log")
+            message.log = value;
         else if (option == "request")
             message.request = test::id_from(value);
         else if (option == "offset")
@@ -72,6 +77,8 @@ int tell(const std::optional<remote::Message>& answer) {
     if (!answer)
         return std::puts("silence"), 0;
     switch (answer->kind) {
+    case remote::MessageKind::welcome:
+        return std::printf("welcome to %s\n", answer->host.c_str()), 0;
     case remote::MessageKind::resumed:
         return std::printf("resumed %ld\n", answer->pid), 0;
     case remote::MessageKind::refused: {
@@ -89,7 +96,7 @@ int main(int argc, char** argv) {
     if (argc == 3 && std::string(argv[1]) == "of")
         return describe(argv[2]);
     if (argc < 3 || argc % 2 == 0)
-        return std::fputs("usage: ask HOST NAME [OPTION VALUE]... | ask of FILE\n", stderr), 2;
+        return std::fputs("usage: ask HOST TICKET [OPTION VALUE]... | ask of FILE\n", stderr), 2;
     const Options options = parse(argc, argv);
     const remote::Key key = test::must(remote::read_key(options.key_file), "ask");
     test::Conversation rexecd(argv[1], "ask");

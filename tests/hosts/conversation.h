@@ -21,7 +21,9 @@
 
 namespace rfork::test {
 
-constexpr std::size_t time_at = 24, body_size_at = 40, name_size_at = 68;
+// Where the user, the directory's size and its text stand in a request.
+constexpr std::size_t time_at = 24, body_size_at = 40, user_at = 48, directory_size_at = 72,
+                      directory_at = 74;
 
 template <class T>
 T must(Result<T> result, const char* who) {
@@ -50,19 +52,24 @@ inline std::uint64_t realtime_ns() {
     return std::uint64_t(now.tv_sec) * 1'000'000'000 + std::uint64_t(now.tv_nsec);
 }
 
-// What seal() makes, without its MAC, stamped as many seconds off, and with whatever name.
-inline remote::Datagram content_of(remote::Message message, const remote::Key& key,
+// What seal() makes, without its MAC, stamped as many seconds off.
+inline remote::Datagram content_of(const remote::Message& message, const remote::Key& key,
                                    long offset_seconds = 0) {
-    const std::string name = message.image_name;
-    message.image_name.clear();
     remote::Datagram content = without_mac(remote::seal(message, key));
     put(content, time_at, realtime_ns() + std::uint64_t(offset_seconds) * 1'000'000'000, 8);
-    if (name.empty())
-        return content;
-    content.insert(content.end(), name.begin(), name.end());
-    put(content, name_size_at, name.size(), 2);
-    put(content, body_size_at, content.size() - remote::header_size, 2);
     return content;
+}
+
+// "<directory>/<ticket>", of whoever owns that directory in the spool.
+inline void name_ticket(remote::Message& message, const std::string& path) {
+    const std::size_t slash = path.find('/');
+    message.directory = path.substr(0, slash);
+    message.ticket = slash == std::string::npos ? "" : path.substr(slash + 1);
+    message.user = remote::user_of_directory(message.directory).value_or(0);
+    message.outer_user = message.user;
+    const std::size_t prefix = std::string(image::ticket_prefix).size();
+    if (message.ticket.size() > prefix)
+        message.image = id_from(message.ticket.substr(prefix));
 }
 
 class Conversation {

@@ -1,9 +1,8 @@
-// hostile HOST NAME strangers SEED COUNT - datagrams that deserve silence, mutations of a request
-// for
-//   the image NAME, which must be there; says how many were sent and answered, exit status 1 when
-//   any was answered. Behind every few it asks something that is answered, and waits for that: so
+// hostile HOST TICKET strangers SEED COUNT - datagrams that deserve silence, mutations of a request
+//   for the image with that TICKET, "u<uid>.<digits>/rfork.<digits>", which must be there; says how
+//   many were sent and answered, exit status 1 when any was answered. Behind every few it asks something that is answered, and waits for that: so
 //   none is lost for want of room in the socket, and a daemon that hangs or dies is noticed.
-// hostile HOST NAME flood SEED SECONDS   - as many as the network takes, half of them authenticated
+// hostile HOST TICKET flood SEED SECONDS   - as many as the network takes, half of them authenticated
 #include "conversation.h"
 
 #include <algorithm>
@@ -23,8 +22,7 @@ Message request_for(const std::string& name) {
     Message message;
     message.kind = MessageKind::request;
     message.request = remote::new_id();
-    message.image = test::id_from(name.substr(remote::image_prefix.size()));
-    message.image_name = name;
+    test::name_ticket(message, name);
     return message;
 }
 
@@ -33,7 +31,7 @@ class Stranger {
     Stranger(const std::string& host, const std::string& name, unsigned seed)
         : key_(test::must(remote::read_key(std::getenv("RFORK_KEY_FILE")), "hostile")),
           rexecd_(host, "hostile"), random_(seed), request_(request_for(name)),
-          probe_(request_for("rfork.nothing/of/that/name")) {}
+          probe_(request_for("nothing/of/that/name")) {}
 
     void wrong_keys(int count) {
         for (int i = 0; i < count; ++i) {
@@ -76,7 +74,7 @@ class Stranger {
     // The MAC is right, and what it covers is not.
     void wrong_contents(int count) {
         for (int kind = 0; kind < 256; ++kind)
-            if (kind != 1 && kind != 2) { // working, resumed and refused go the other way
+            if (kind != 1 && kind != 6) { // answers go the other way, and some questions need none
                 Message message = request_;
                 message.kind = MessageKind(kind);
                 send(remote::seal(message, key_));
@@ -84,14 +82,14 @@ class Stranger {
                 content[4] = std::uint8_t(kind);
                 send_right(content);
             }
-        for (std::size_t at : {0, 1, 2, 3, 5, 6, 7, 42, 43, 44, 45, 46, 47, 64, 65, 66, 67}) {
+        for (std::size_t at : {0, 1, 2, 3, 5, 6, 7, 42, 43, 44, 45, 46, 47}) {
             Datagram content = request();
             content[at] ^= std::uint8_t(1 + random_() % 255);
             send_right(content);
         }
         for (int i = 0; i < count; ++i) {
             Datagram content = request();
-            const std::size_t at = random_() % 2 ? test::body_size_at : test::name_size_at;
+            const std::size_t at = random_() % 2 ? test::body_size_at : test::directory_size_at;
             const unsigned was = content[at] + 256u * content[at + 1];
             unsigned is = i < 400 ? unsigned(i) : unsigned(random_() % 65536);
             if (is != was) {
@@ -146,12 +144,14 @@ class Stranger {
         std::generate(bytes.begin(), bytes.end(), [this] { return std::uint8_t(random_()); });
         return bytes;
     }
+    // Of users that nobody has proved to be.
     std::string random_name() {
         if (random_() % 8 == 0) {
             Datagram bytes = noise(random_() % remote::max_name);
-            return std::string("rfork.") + std::string(bytes.begin(), bytes.end());
+            return "u1.x/" + std::string(bytes.begin(), bytes.end());
         }
-        return remote::image_name(remote::new_id());
+        return remote::user_directory_name(uid_t(random_() % 70000), remote::new_id()) + "/" +
+               remote::ticket_name(remote::new_id());
     }
     void send_right(const Datagram& content) { send(test::with_right_mac(content, key_)); }
     void send(const Datagram& datagram) {
@@ -170,7 +170,7 @@ class Stranger {
 
 int main(int argc, char** argv) {
     if (argc != 6)
-        return std::fputs("usage: hostile HOST NAME strangers|flood SEED COUNT\n", stderr), 2;
+        return std::fputs("usage: hostile HOST TICKET strangers|flood SEED COUNT\n", stderr), 2;
     Stranger stranger(argv[1], argv[2], unsigned(std::atoi(argv[4])));
     const int count = std::atoi(argv[5]);
     if (std::string(argv[3]) == "flood") {

@@ -43,7 +43,12 @@ TEST_CASE("a request arrives as it was sent") {
     CHECK(got->kind == MessageKind::request);
     CHECK(same(got->request, a_request().request));
     CHECK(same(got->image, a_request().image));
-    CHECK(got->image_name == a_request().image_name);
+    CHECK(got->user == a_request().user);
+    CHECK(got->outer_user == a_request().outer_user);
+    CHECK(got->directory == a_request().directory);
+    CHECK(got->ticket == a_request().ticket);
+    CHECK(got->program == a_request().program);
+    CHECK(got->log == a_request().log);
 }
 
 TEST_CASE("every answer arrives as it was sent") {
@@ -83,12 +88,21 @@ TEST_CASE("a long sentence is cut to fit, between two characters") {
     CHECK(got->sentence == std::string(max_sentence - 1, 'x'));
 }
 
-TEST_CASE("an image name that is too long is not sealed") {
+TEST_CASE("texts that are too long are cut, and the longest fit together") {
     Message message = a_request();
-    message.image_name.assign(max_name, 'n');
-    CHECK(there_and_back(message)->image_name.size() == max_name);
-    message.image_name += 'n';
-    CHECK(seal(message, some_key()).empty());
+    message.directory.assign(max_name + 1, 'd');
+    message.ticket.assign(max_name + 1, 't');
+    message.program.assign(max_name + 1, 'p');
+    message.log.assign(max_log_name + 1, 'l');
+    auto got = there_and_back(message);
+    REQUIRE(got);
+    CHECK(got->directory.size() == max_name);
+    CHECK(got->log.size() == max_log_name);
+
+    Message resumed = answer_of(MessageKind::resumed);
+    resumed.running.assign(1000, 'r');
+    resumed.log.assign(1000, 'l');
+    REQUIRE(there_and_back(resumed));
 }
 
 TEST_CASE("no flipped bit of a sealed datagram goes unnoticed") {
@@ -142,18 +156,17 @@ TEST_CASE("under a right MAC, everything still must be as the byte table says") 
     CHECK_FALSE(opened_with(0, 'X'));        // magic
     CHECK_FALSE(opened_with(4, 0));          // kinds
     CHECK_FALSE(opened_with(4, 3));          // a working answer with a body
-    CHECK_FALSE(opened_with(4, 6));          //
+    CHECK_FALSE(opened_with(4, 6));          // a hello with one
+    CHECK_FALSE(opened_with(4, 9));          //
     CHECK_FALSE(opened_with(5, 1));          // zero fields
     CHECK_FALSE(opened_with(7, 1));          //
     CHECK_FALSE(opened_with(40, 0));         // body length
     CHECK_FALSE(opened_with(41, 0xff));      //
     CHECK_FALSE(opened_with(42, 1));         // zero fields
     CHECK_FALSE(opened_with(47, 1));         //
-    CHECK_FALSE(opened_with(48 + 16, 1));    // flags
-    CHECK_FALSE(opened_with(48 + 19, 1));    //
-    CHECK_FALSE(opened_with(48 + 20, 37));   // name length: a byte left over
-    CHECK_FALSE(opened_with(48 + 20, 39));   // a byte short
-    CHECK_FALSE(opened_with(48 + 21, 0xff)); // far beyond the end
+    CHECK_FALSE(opened_with(48 + 24, 37));   // length of a text: the next one's is wrong then
+    CHECK_FALSE(opened_with(48 + 24, 39));   //
+    CHECK_FALSE(opened_with(48 + 25, 0xff)); // far beyond the end
 }
 
 TEST_CASE("a resumed answer with a negative pid is not opened") {

@@ -33,6 +33,14 @@ struct World {
         return message;
     }
     Verdict request(rfork::image::Id id) { return receive(message(MessageKind::request, id)); }
+    // Asked, and a runner is at it.
+    void run(rfork::image::Id id) {
+        if (request(id) == Verdict::start)
+            requests.started(id, now);
+    }
+    bool finish(rfork::image::Id id, Answer answer, uid_t user = 1000) {
+        return requests.finish(id, user, std::move(answer), now);
+    }
     Verdict cancel(rfork::image::Id id) { return receive(message(MessageKind::cancel, id)); }
     Verdict receive(const Message& message) { return requests.receive(message, now); }
 
@@ -49,51 +57,79 @@ rfork::image::Id numbered(std::uint32_t number) {
 }
 
 Answer resumed(std::int64_t pid) {
-    return {MessageKind::resumed, 0, pid, {}};
+    Answer answer;
+    answer.kind = MessageKind::resumed;
+    answer.pid = pid;
+    return answer;
 }
 
 } // namespace
 
 TEST_CASE("a new request is started, once") {
     World world;
-    CHECK(world.request(id_of(1)) == Verdict::start);
+    world.run(id_of(1));
     CHECK(world.request(id_of(1)) == Verdict::answer_working);
     CHECK(world.request(id_of(2)) == Verdict::start);
 }
 
+TEST_CASE("a request that no runner has room for is not remembered") {
+    World world;
+    CHECK(world.request(id_of(1)) == Verdict::start);
+    CHECK(world.request(id_of(1)) == Verdict::start);
+    CHECK(world.requests.remembered() == 0);
+}
+
 TEST_CASE("a finished request is answered again, however often it is asked") {
     World world;
-    world.request(id_of(1));
-    CHECK(world.requests.finish(id_of(1), resumed(42)));
+    world.run(id_of(1));
+    CHECK(world.finish(id_of(1), resumed(42)));
     for (int i = 0; i < 3; ++i) {
         CHECK(world.request(id_of(1)) == Verdict::answer_again);
         CHECK(world.requests.answer(id_of(1)).pid == 42);
     }
 }
 
+TEST_CASE("one whose user was not proved is forgotten, and asked anew") {
+    World world;
+    world.run(id_of(1));
+    CHECK(world.requests.forget(id_of(1)));
+    CHECK(world.requests.remembered() == 0);
+    CHECK(world.request(id_of(1)) == Verdict::start);
+}
+
 TEST_CASE("the same datagram twice is ignored the second time") {
     World world;
     Message request = world.message(MessageKind::request, id_of(1));
     CHECK(world.receive(request) == Verdict::start);
+    world.requests.started(id_of(1), world.now);
     CHECK(world.receive(request) == Verdict::ignore);
-    world.requests.finish(id_of(1), resumed(42));
+    world.finish(id_of(1), resumed(42));
     CHECK(world.receive(request) == Verdict::ignore);
 }
 
-TEST_CASE("a cancelled request is never answered, before, during and after its run") {
+TEST_CASE("a request that is cancelled while it runs is not answered") {
     World world;
-    world.cancel(id_of(1));
-    CHECK(world.request(id_of(1)) == Verdict::ignore);
+    world.run(id_of(1));
+    CHECK(world.cancel(id_of(1)) == Verdict::cancelled);
+    CHECK_FALSE(world.finish(id_of(1), resumed(42)));
+    CHECK(world.requests.remembered() == 0);
+}
 
-    world.request(id_of(2));
-    world.cancel(id_of(2));
-    CHECK_FALSE(world.requests.finish(id_of(2), resumed(42)));
-    CHECK(world.request(id_of(2)) == Verdict::ignore);
+TEST_CASE("cancels of requests that nobody knows leave nothing behind") {
+    World world;
+    for (std::uint32_t i = 0; i < 1000; ++i)
+        CHECK(world.cancel(numbered(i)) == Verdict::cancelled);
+    CHECK(world.requests.remembered() == 0);
+    CHECK(world.request(numbered(1)) == Verdict::start);
+}
 
-    world.request(id_of(3));
-    world.requests.finish(id_of(3), resumed(42));
-    world.cancel(id_of(3));
-    CHECK(world.request(id_of(3)) == Verdict::ignore);
+TEST_CASE("a hello is welcome, unless its clock is wrong") {
+    World world;
+    CHECK(world.receive(world.message(MessageKind::hello, id_of(1))) == Verdict::welcome);
+    Message hello = world.message(MessageKind::hello, id_of(1));
+    hello.time -= 61 * second;
+    CHECK(world.receive(hello) == Verdict::refuse_clock);
+    CHECK(world.requests.remembered() == 0);
 }
 
 TEST_CASE("a time stamp may be a minute off either way, and not more") {
@@ -110,46 +146,35 @@ TEST_CASE("a time stamp may be a minute off either way, and not more") {
         request.time = time;
         CHECK(world.receive(request) == Verdict::refuse_clock);
     }
-    CHECK(world.requests.remembered() == 2);
 }
 
 TEST_CASE("a late datagram about a known request is answered by what is known") {
     World world;
     Message late = world.message(MessageKind::request, id_of(1));
-    world.request(id_of(1));
+    world.run(id_of(1));
     world.pass(61);
     CHECK(world.receive(late) == Verdict::answer_working);
     CHECK(world.receive(late) == Verdict::answer_working);
 }
 
-TEST_CASE("a request sent before the daemon started is only looked up") {
-    World world;
-    world.requests = Requests({noon - second, world.now.steady});
-    Message request = world.message(MessageKind::request, id_of(1));
-    request.time = noon - 2 * second;
-    CHECK(world.receive(request) == Verdict::start_claims_only);
-    request = world.message(MessageKind::request, id_of(2));
-    request.time = noon - second;
-    CHECK(world.receive(request) == Verdict::start);
-}
-
 TEST_CASE("answers that come to the wrong side are ignored") {
     World world;
-    for (MessageKind kind : {MessageKind::working, MessageKind::resumed, MessageKind::refused})
+    for (MessageKind kind : {MessageKind::working, MessageKind::resumed, MessageKind::refused,
+                             MessageKind::welcome})
         CHECK(world.receive(world.message(kind, id_of(1))) == Verdict::ignore);
     CHECK(world.requests.remembered() == 0);
 }
 
-TEST_CASE("a request is remembered for two windows after it was last heard of") {
+TEST_CASE("an answer is remembered for two windows after it was last heard of") {
     World world;
-    world.request(id_of(1));
-    world.requests.finish(id_of(1), resumed(42));
+    world.run(id_of(1));
+    world.finish(id_of(1), resumed(42));
     world.pass(119);
     CHECK(world.request(id_of(1)) == Verdict::answer_again);
     world.pass(119);
     CHECK(world.request(id_of(1)) == Verdict::answer_again);
     world.pass(121);
-    world.request(id_of(2));
+    world.run(id_of(2));
     CHECK(world.requests.remembered() == 1);
 }
 
@@ -158,18 +183,17 @@ TEST_CASE("a datagram cannot be replayed when its request is forgotten") {
     Message request = world.message(MessageKind::request, id_of(1));
     request.time = noon + 60 * second; // from a host whose clock is fast
     world.receive(request);
-    world.requests.finish(id_of(1), resumed(42));
+    world.requests.started(id_of(1), world.now);
+    world.finish(id_of(1), resumed(42));
     for (int i = 0; i < 30; ++i) {
         world.pass(10);
-        Verdict verdict = world.receive(request);
-        CHECK(verdict != Verdict::start);
-        CHECK(verdict != Verdict::start_claims_only);
+        CHECK(world.receive(request) != Verdict::start);
     }
 }
 
 TEST_CASE("a running request is not forgotten, but after a time no longer called working") {
     World world;
-    world.request(id_of(1));
+    world.run(id_of(1));
     for (int i = 0; i < 11; ++i) {
         world.pass(60);
         CHECK(world.request(id_of(1)) == Verdict::answer_working);
@@ -178,25 +202,53 @@ TEST_CASE("a running request is not forgotten, but after a time no longer called
     CHECK(world.request(id_of(1)) == Verdict::ignore);
     world.pass(3600);
     CHECK(world.request(id_of(1)) == Verdict::ignore);
-    CHECK(world.requests.finish(id_of(1), resumed(42)));
+    CHECK(world.finish(id_of(1), resumed(42)));
 }
 
-TEST_CASE("a flood fills the memory and no more; it is silent, and over when it is over") {
+TEST_CASE("a ticket that is not seen is missing for good only after a while") {
     Requests::Limits limits;
-    limits.requests = 100;
+    limits.missed = 100;
+    World world(limits);
+    CHECK_FALSE(world.requests.is_missing_for_good(id_of(1), world.now));
+    world.now.steady += second / 2;
+    CHECK_FALSE(world.requests.is_missing_for_good(id_of(1), world.now));
+    world.now.steady += second / 2;
+    CHECK(world.requests.is_missing_for_good(id_of(1), world.now));
+    for (std::uint32_t i = 0; i < 1000; ++i) // a flood makes it later, not wrong
+        CHECK_FALSE(world.requests.is_missing_for_good(numbered(i), world.now));
+}
+
+TEST_CASE("a user's answers crowd out his own, and nobody else's") {
+    Requests::Limits limits;
+    limits.answers = 100;
+    limits.answers_of_a_user = 50;
+    World world(limits);
+    auto finished = [&](std::uint32_t number, uid_t user) {
+        world.run(numbered(number));
+        return world.finish(numbered(number), resumed(number), user);
+    };
+    CHECK(finished(1, 1000));
+    for (std::uint32_t i = 100; i < 600; ++i)
+        CHECK(finished(i, 1001));
+    CHECK(world.requests.remembered() == 51);
+    CHECK(world.request(numbered(1)) == Verdict::answer_again);
+    CHECK(world.request(numbered(100)) == Verdict::start); // its ticket says what became of it
+
+    for (std::uint32_t i = 1000; i < 1500; ++i)
+        CHECK(finished(i, i)); // many users with one each: who has most gives way
+    CHECK(world.requests.remembered() == 100);
+    world.pass(121);
+    world.run(numbered(9999));
+    CHECK(world.requests.remembered() == 1);
+}
+
+TEST_CASE("a flood of nonces fills the memory and no more, and silences nobody") {
+    Requests::Limits limits;
     limits.nonces = 1000;
     World world(limits);
-    for (std::uint32_t i = 0; i < 5000; ++i) {
-        Verdict verdict = world.request(numbered(i));
-        CHECK(verdict == (i < 100 ? Verdict::start : Verdict::ignore));
-        if (verdict == Verdict::start)
-            world.requests.finish(numbered(i), resumed(1));
-    }
-    CHECK(world.requests.remembered() == 100);
+    for (std::uint32_t i = 0; i < 5000; ++i)
+        CHECK(world.request(numbered(i)) == Verdict::start);
     CHECK(world.requests.remembered_nonces() <= 2000);
-    world.pass(121);
-    CHECK(world.request(numbered(9999)) == Verdict::start);
-    CHECK(world.requests.remembered() == 1);
     world.pass(121);
     world.request(numbered(10000));
     world.pass(121);

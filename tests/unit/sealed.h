@@ -26,7 +26,12 @@ inline remote::Message a_request() {
     message.kind = remote::MessageKind::request;
     message.request = id_of(1);
     message.image = id_of(2);
-    message.image_name = "rfork.00112233445566778899aabbccddeeff";
+    message.user = 0;
+    message.outer_user = 1000;
+    message.directory = "u1000.ffeeddccbbaa99887766554433221100";
+    message.ticket = "rfork.00112233445566778899aabbccddeeff";
+    message.program = "sim";
+    message.log = "%n.out";
     return message;
 }
 

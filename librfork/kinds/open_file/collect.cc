@@ -70,14 +70,16 @@ bool is_stateless_device(const struct stat& st) {
            number == urandom;
 }
 
-// What rexecd gave a copy for its output: every hop has a log of its own.
+// What rexecd gave a copy for its output, in the user's directory of the spool: every hop has a log
+// of its own.
 bool is_log(const OpenDescription& d) {
-    std::string_view name = d.path;
-    constexpr std::string_view deleted = " (deleted)";
-    if (name.size() > deleted.size() && name.substr(name.size() - deleted.size()) == deleted)
-        name.remove_suffix(deleted.size());
-    name.remove_prefix(name.rfind('/') + 1);
-    return S_ISREG(d.st.st_mode) && remote::kind_of_entry(name) == remote::EntryKind::log;
+    const std::string_view path = d.path;
+    const std::size_t slash = path.rfind('/');
+    if (!S_ISREG(d.st.st_mode) || slash == std::string_view::npos || slash == 0)
+        return false;
+    const std::size_t before = path.rfind('/', slash - 1);
+    return before != std::string_view::npos &&
+           remote::user_of_directory(path.substr(before + 1, slash - before - 1)).has_value();
 }
 
 bool is_kernel_file(const OpenDescription& d) {

@@ -21,7 +21,7 @@ constexpr std::uint64_t only(unsigned number) {
 } // namespace
 
 void note_ignored_signals(Stub& stub) {
-    if (stub.claims)
+    if (stub.status_fd >= 0)
         return;
     static constexpr unsigned numbers[] = {SIGHUP, SIGINT, SIGQUIT};
     for (unsigned number : numbers) {

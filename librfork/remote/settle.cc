@@ -1,0 +1,86 @@
+#include "remote/settle.h"
+
+#include "base/notice.h"
+#include "base/result.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <ctime>
+#include <poll.h>
+#include <unistd.h>
+
+namespace rfork::remote {
+
+namespace {
+
+constexpr int first_pause_ms = 1, longest_pause_ms = 200;
+constexpr std::int64_t first_notice_ms = 2'000, notice_interval_ms = 60'000;
+constexpr std::int64_t absence_counts_after_ms = 5'000;
+constexpr std::int64_t absence_counts_until_ms = 12 * 3600 * 1000; // half of what names last
+
+std::int64_t now_ms() {
+    timespec t{};
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return std::int64_t(t.tv_sec) * 1000 + t.tv_nsec / 1'000'000;
+}
+
+// Without allocation: this may go on for days.
+class Notices {
+  public:
+    void maybe_say(const std::string& ticket, int error) {
+        if (now_ms() < next_)
+            return;
+        next_ = now_ms() + notice_interval_ms;
+        char line[400];
+        const int size = std::snprintf(
+            line, sizeof line,
+            "rfork: waiting for the spool to tell whether the copy runs (%s): %s\n", ticket.c_str(),
+            error ? errno_text(error).data() : "its ticket is gone");
+        write_notice({line, std::min(std::size_t(size), sizeof line - 1)});
+    }
+
+  private:
+    std::int64_t next_ = now_ms() + first_notice_ms;
+};
+
+// How long all names have been missing without a break, as far as anybody looked.
+class Absence {
+  public:
+    bool counts(bool absent) {
+        const std::int64_t now = now_ms();
+        if (!absent)
+            since_ = 0;
+        else if (!since_)
+            since_ = now;
+        return since_ && now - since_ >= absence_counts_after_ms &&
+               now - began_ < absence_counts_until_ms;
+    }
+
+  private:
+    const std::int64_t began_ = now_ms();
+    std::int64_t since_ = 0;
+};
+
+} // namespace
+
+Outcome settle(const Unsettled& errand) {
+    const pid_t caller = getpid();
+    Notices notices;
+    Absence absence;
+    for (int pause = first_pause_ms;; pause = std::min(pause * 2, longest_pause_ms)) {
+        int error = 0;
+        const Outcome outcome = try_give_up(errand.directory, errand.ticket, true, error);
+        if (outcome != Outcome::unclear)
+            return outcome;
+        if (absence.counts(error == 0))
+            return errand.said_resumed ? Outcome::runs : Outcome::given_up;
+        notices.maybe_say(errand.ticket, error);
+        poll(nullptr, 0, pause);
+        if (getpid() != caller) // a child that a signal handler has forked: not its errand
+            return Outcome::unclear;
+    }
+}
+
+} // namespace rfork::remote

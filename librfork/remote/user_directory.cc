@@ -1,0 +1,132 @@
+#include "remote/user_directory.h"
+
+#include "base/directory_names.h"
+#include "remote/spool.h"
+
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <fcntl.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+namespace rfork::remote {
+
+namespace {
+
+constexpr int directory_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+
+// A user namespace may call a user by another number than other hosts do. Its map names the
+// number in the namespace around it, which is as far as a process can see.
+uid_t outer_number(uid_t user) {
+    UniqueFd map(open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC));
+    char text[4096];
+    const ssize_t size = map ? read(map.get(), text, sizeof text - 1) : 0;
+    if (size <= 0)
+        return user;
+    text[size] = '\0';
+    unsigned inside, outside, count;
+    int used = 0;
+    for (const char* line = text;
+         std::sscanf(line, "%u %u %u%n", &inside, &outside, &count, &used) == 3; line += used)
+        if (user >= inside && user - inside < count)
+            return outside + (user - inside);
+    return user;
+}
+
+Result<std::string> absolute(const std::string& path) {
+    if (path.starts_with('/'))
+        return path;
+    char here[PATH_MAX];
+    if (!getcwd(here, sizeof here))
+        return system_error(errno, "cannot find the working directory, from which RFORK_SPOOL '" +
+                                       path + "' begins",
+                            "set it to an absolute path");
+    return std::string(here) + "/" + path;
+}
+
+Result<UniqueFd> open_spool(const std::string& spool) {
+    const std::string what = "the spool directory '" + spool + "'";
+    UniqueFd fd(open(spool.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd)
+        return system_error(errno, "cannot open " + what,
+                            "RFORK_SPOOL must be a directory that all hosts share");
+    struct statvfs fs;
+    if (fstatvfs(fd.get(), &fs) == 0 && (fs.f_flag & ST_NOEXEC))
+        return Error{EACCES, what + " is on a file system mounted noexec, and images are "
+                                    "executables: mount it with exec"};
+    return fd;
+}
+
+// The first by name: two first calls at the same moment may have made two.
+std::string find(int spool, uid_t user) {
+    std::string best;
+    for_each_name(spool, [&](std::string_view name) {
+        struct stat status;
+        if (user_of_directory(name) && (best.empty() || name < best) &&
+            fstatat(spool, std::string(name).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+            is_private_directory(status, user))
+            best = name;
+    });
+    return best;
+}
+
+// What mkdir(2) answers is not believed: an NFS client that asks twice hears EEXIST of its own work.
+Result<std::string> make(int spool, const std::string& path, uid_t user, uid_t outer_user) {
+    const std::string name = user_directory_name(outer_user, new_id());
+    const int error = mkdirat(spool, name.c_str(), 0700) == 0 ? 0 : errno;
+    struct stat status;
+    if (fstatat(spool, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+        return system_error(error ? error : errno,
+                            "cannot make a directory of your own in the spool '" + path + "'",
+                            error == EROFS    ? "it must be writable"
+                            : error == EACCES ? "it must be writable for you (mode 1777)"
+                                              : "see that the file system is in order");
+    if (!is_private_directory(status, user)) {
+        unlinkat(spool, name.c_str(), AT_REMOVEDIR);
+        return Error{EPERM, "the spool '" + path +
+                                "' does not keep a directory for its owner alone (it belongs to "
+                                "user " +
+                                std::to_string(status.st_uid) +
+                                (user == 0 ? ": root is squashed there: be an ordinary user"
+                                           : ": use a file system that keeps owners and modes")};
+    }
+    return name;
+}
+
+} // namespace
+
+bool is_private_directory(const struct stat& status, uid_t owner) {
+    return S_ISDIR(status.st_mode) && status.st_uid == owner && !(status.st_mode & 077);
+}
+
+Result<UserDirectory> find_or_make_user_directory(const std::string& spool) {
+    Result<std::string> path = absolute(spool);
+    if (!path)
+        return path.error();
+    const Result<UniqueFd> all = open_spool(*path);
+    if (!all)
+        return all.error();
+
+    const uid_t user = geteuid();
+    UserDirectory directory;
+    directory.user = user;
+    directory.outer_user = outer_number(user);
+    directory.name = find(all->get(), user);
+    if (directory.name.empty()) {
+        Result<std::string> made = make(all->get(), *path, user, directory.outer_user);
+        if (!made)
+            return made.error();
+        directory.name = std::move(*made);
+    }
+    directory.path = *path + "/" + directory.name;
+    directory.fd.reset(openat(all->get(), directory.name.c_str(), directory_flags));
+    struct stat status;
+    if (!directory.fd || fstat(directory.fd.get(), &status) != 0)
+        return system_error(errno, "cannot open your directory in the spool, " + directory.path);
+    if (!is_private_directory(status, user))
+        return Error{EPERM, directory.path + " was replaced while it was opened: try again"};
+    return directory;
+}
+
+} // namespace rfork::remote

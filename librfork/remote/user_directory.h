@@ -1,0 +1,32 @@
+// A user's own directory in the spool: "u<uid>.<32 digits>", 0700.
+//
+// What proves it is its owner and its mode, not its name: in a spool like /tmp anybody may make any
+// name, so a neighbour who made "u<uid>" first would shut the user out for good. Hence the random
+// part; the directory is found again by listing the spool. In it nobody else can make, rename, or
+// even see a name.
+#pragma once
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+#include <string>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+namespace rfork::remote {
+
+struct UserDirectory {
+    UniqueFd fd;      // O_RDONLY | O_DIRECTORY
+    std::string path; // absolute
+    std::string name; // in the spool
+    uid_t user = 0;   // as he is called here, and
+    uid_t outer_user = 0; // in the user namespace around ours; the same where there is none
+};
+
+// Finds the calling process's own in `spool`, or makes one.
+Result<UserDirectory> find_or_make_user_directory(const std::string& spool);
+
+// Somebody's own, and closed to all others.
+bool is_private_directory(const struct stat& status, uid_t owner);
+
+} // namespace rfork::remote
