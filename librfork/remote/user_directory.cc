@@ -58,14 +58,22 @@ Result<UniqueFd> open_spool(const std::string& spool) {
     return fd;
 }
 
-// The first by name: two first calls at the same moment may have made two.
+UniqueFd open_private(int spool, const std::string& name, uid_t user) {
+    UniqueFd fd(openat(spool, name.c_str(), directory_flags));
+    struct stat status;
+    if (fd && (fstat(fd.get(), &status) != 0 || !is_private_directory(status, user)))
+        fd.reset();
+    return fd;
+}
+
+// The first by name: two first calls at the same moment may have made two. One that cannot be opened
+// is not ours: in a user namespace all strangers have the number of nobody, and so has nobody.
 std::string find(int spool, uid_t user) {
     std::string best;
-    for_each_name(spool, [&](std::string_view name) {
-        struct stat status;
+    for_each_name(spool, [&](std::string_view each) {
+        const std::string name(each);
         if (user_of_directory(name) && (best.empty() || name < best) &&
-            fstatat(spool, std::string(name).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-            is_private_directory(status, user))
+            open_private(spool, name, user))
             best = name;
     });
     return best;
@@ -120,11 +128,8 @@ Result<UserDirectory> find_or_make_user_directory(const std::string& spool) {
         directory.name = std::move(*made);
     }
     directory.path = *path + "/" + directory.name;
-    directory.fd.reset(openat(all->get(), directory.name.c_str(), directory_flags));
-    struct stat status;
-    if (!directory.fd || fstat(directory.fd.get(), &status) != 0)
-        return system_error(errno, "cannot open your directory in the spool, " + directory.path);
-    if (!is_private_directory(status, user))
+    directory.fd = open_private(all->get(), directory.name, user);
+    if (!directory.fd)
         return Error{EPERM, directory.path + " was replaced while it was opened: try again"};
     return directory;
 }
