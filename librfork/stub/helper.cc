@@ -32,13 +32,13 @@ class Helper {
     // `executed`: a pidfd of the executed process.
     [[noreturn]] void run(const Stub& stub, int executed) {
         become_tiny(stub, executed);
-        char title[title_size];
-        show_helper(stub, board_->executed, title);
         arch::syscall(__NR_prctl, PR_SET_PDEATHSIG, kind_ == HelperKind::init ? SIGKILL : SIGCHLD);
         if (has_ended(executed)) // before that
             end();
         arch::syscall(__NR_close, executed);
         answer(Answer::yes);
+        char title[title_size];
+        show_helper(stub, board_->executed, title);
         for (;;) {
             wait_for(SIGCHLD, nullptr);
             if (kind_ == HelperKind::init)
