@@ -221,6 +221,7 @@ stub_main(const std::uint64_t* stack, const image::Header* header) {
     open_image(stub, executable);
     check_image(stub);
     settle_descriptors(stub);
+    look_for_terminal(stub);
     check_records(stub);
     find_kernel_mappings(stub);
     restore(stub, Phase::host);

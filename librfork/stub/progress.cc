@@ -29,6 +29,13 @@ bool is_terminal(int fd) {
     return fd >= 0 && arch::syscall(__NR_ioctl, fd, TCGETS, &settings) == 0;
 }
 
+// Of its controlling terminal.
+bool in_background(int terminal) {
+    std::int32_t foreground = 0;
+    return arch::syscall(__NR_ioctl, terminal, TIOCGPGRP, &foreground) == 0 &&
+           foreground != arch::syscall(__NR_getpgid, 0);
+}
+
 std::uint64_t bytes_of_memory(const Stub& stub) {
     const image::Table& table = stub.header->extents;
     const auto* extent = reinterpret_cast<const image::Extent*>(
@@ -76,9 +83,14 @@ void write_line(const Stub& stub, std::uint64_t elapsed) {
 
 } // namespace
 
+void look_for_terminal(const Stub& stub) {
+    const int errors = stub.stream_fd[2];
+    stub.progress.wanted = stub.status_fd < 0 && is_terminal(errors) && !in_background(errors);
+}
+
 void begin_progress(const Stub& stub) {
     Progress& progress = stub.progress;
-    if (stub.status_fd >= 0 || !is_terminal(stub.stream_fd[2]))
+    if (!progress.wanted)
         return;
     progress.all = bytes_of_memory(stub);
     progress.began = now();
@@ -89,7 +101,7 @@ void begin_progress(const Stub& stub) {
 void count_progress(const Stub& stub, std::uint64_t bytes) {
     Progress& progress = stub.progress;
     progress.done += bytes;
-    if (!progress.all || progress.done < progress.next_look)
+    if (!progress.wanted || progress.done < progress.next_look)
         return;
     progress.next_look = progress.done + looked_at_each;
     const std::uint64_t time = now();

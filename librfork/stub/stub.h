@@ -46,8 +46,9 @@ enum class Files { check, trust, rollback };
 
 // Of the program's memory, in bytes, and of the line that tells of it: progress.cc.
 struct Progress {
-    std::uint64_t done = 0, all = 0; // all: 0 if nobody is to be told
-    std::uint64_t next_look = 0;     // bytes
+    bool wanted = false;
+    std::uint64_t done = 0, all = 0;
+    std::uint64_t next_look = 0; // bytes
     std::uint64_t began = 0, due = 0;
     unsigned shown = 0; // length of the line that is on the terminal
 };
@@ -204,6 +205,7 @@ void place_kernel_mappings(Stub&);
 void redirect_vdso(const Stub&, const image::Mapping& program);
 
 // progress.cc
+void look_for_terminal(const Stub&); // before a pid namespace hides who has it
 void begin_progress(const Stub&);
 void count_progress(const Stub&, std::uint64_t bytes);
 void end_progress(const Stub&); // also before a sentence
