@@ -173,21 +173,26 @@ class Attempt {
         return remote::parse_entry(name).attempt.starts_with(id_);
     }
 
-    // Tries until it is decided, for as long as the daemon lets us.
+    // Tries until it is decided. If none of the names is there any more, somebody has removed them by
+    // hand: then nobody can win, and there is no more to wait for.
     template <class Try>
     remote::Outcome settle(Try attempt) {
-        constexpr int tries = 300, longest_pause_ms = 200;
+        constexpr int tries = 300, tries_without_names = 8, longest_pause_ms = 200;
         remote::Outcome outcome = remote::Outcome::unclear;
-        for (int i = 0, pause = 1; i < tries && outcome == remote::Outcome::unclear; ++i) {
-            if (i > 0)
-                ::poll(nullptr, 0, pause);
-            pause = std::min(pause * 2, longest_pause_ms);
+        for (int i = 0, absent = 0, pause = 1; i < tries && absent < tries_without_names; ++i) {
             outcome = attempt();
+            if (outcome != remote::Outcome::unclear)
+                break;
+            absent = remote::look(directory_, job_.ticket).none() ? absent + 1 : 0;
+            ::poll(nullptr, 0, pause);
+            pause = std::min(pause * 2, longest_pause_ms);
         }
         return outcome;
     }
 
     Outcome spool_is_silent() {
+        if (remote::look(directory_, job_.ticket).none())
+            return refused({ECANCELED, "the request was given up, or its ticket removed"});
         return refused({EIO, "the spool does not say whether the image may run: see what is wrong "
                              "with it"});
     }

@@ -4,19 +4,23 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <sys/auxv.h>
 
 namespace rfork::api {
 namespace {
 
 Result<std::string> required(const char* name, const char* what) {
-    const char* value = std::getenv(name);
+    const char* value = secure_getenv(name);
+    if (!value && getauxval(AT_SECURE))
+        return Error{EPERM, std::string(name) + " is not believed: the program was started with "
+                                                "rights that its user does not have (set-user-ID)"};
     if (!value || !*value)
         return Error{ENOENT, std::string(name) + " is not set: set it to " + what};
     return std::string(value);
 }
 
 Result<int> milliseconds(const char* name, int otherwise) {
-    const char* value = std::getenv(name);
+    const char* value = secure_getenv(name);
     if (!value || !*value)
         return otherwise;
     constexpr long longest = 24 * 3600 * 1000;
@@ -52,9 +56,9 @@ Result<Settings> read_settings() {
     if (!key)
         return key.error();
     settings.key_file = std::move(*key);
-    if (const char* monitor = std::getenv("RFORK_MONITOR"))
+    if (const char* monitor = secure_getenv("RFORK_MONITOR"))
         settings.monitor = monitor;
-    if (const char* log = std::getenv("RFORK_LOG"))
+    if (const char* log = secure_getenv("RFORK_LOG"))
         settings.log = log;
     if (settings.log.size() > remote::max_log_name)
         return Error{ENAMETOOLONG, "RFORK_LOG is longer than the 512 bytes that fit: shorten it"};

@@ -87,8 +87,21 @@ class Conversation {
         : errand_(errand), question_(question) {}
 
     Reply run() {
+        converse();
+        return std::move(reply_);
+    }
+
+    Result<void> greet() {
+        converse();
+        if (welcome_)
+            return {};
+        return std::move(reply_.error);
+    }
+
+  private:
+    void converse() {
         if (!connect())
-            return reply_;
+            return;
         const std::int64_t start = now_ms();
         last_sign_of_life_ = start;
         int pause = first_pause_ms;
@@ -96,7 +109,7 @@ class Conversation {
         reply_.first_sent = realtime_ns();
         for (std::int64_t next_send = start + pause;;) {
             if (getpid() != asker_)
-                return reply_; // a child that a signal handler has forked: not its errand
+                return; // a child that a signal handler has forked: not its errand
             const std::int64_t now = now_ms();
             std::int64_t give_up =
                 std::min(last_sign_of_life_ + errand_.timeout_ms, start + longest_work_ms);
@@ -104,7 +117,7 @@ class Conversation {
                 give_up = std::min(give_up, refused_since_ + refused_patience_ms);
             if (now >= give_up) {
                 explain_silence();
-                return reply_;
+                return;
             }
             if (now >= next_send) {
                 send();
@@ -113,11 +126,10 @@ class Conversation {
             }
             wait(std::min(next_send, give_up) - now);
             if (receive())
-                return reply_;
+                return;
         }
     }
 
-  private:
     bool connect() {
         socket_.reset(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
         const auto* address = reinterpret_cast<const sockaddr*>(&errand_.address);
@@ -172,9 +184,9 @@ class Conversation {
         if (message.kind != MessageKind::working || sent_.is_first_sign_of_work(message.answers))
             last_sign_of_life_ = now_ms();
         switch (message.kind) {
-        case MessageKind::welcome:
-            reply_.kind = Reply::resumed;
-            return question_ == MessageKind::hello;
+        case MessageKind::welcome: // says nothing about a request
+            welcome_ = question_ == MessageKind::hello;
+            return welcome_;
         case MessageKind::resumed:
             return question_ == MessageKind::request && is_borne_out(message);
         case MessageKind::refused:
@@ -225,6 +237,7 @@ class Conversation {
     const pid_t asker_ = getpid();
     UniqueFd socket_;
     Reply reply_;
+    bool welcome_ = false;
     std::int64_t last_sign_of_life_ = 0;
     std::int64_t refused_since_ = 0;
     int last_error_ = 0;
@@ -240,10 +253,7 @@ void tell(const Errand& errand, MessageKind what) {
 } // namespace
 
 Result<void> greet(const Errand& errand) {
-    Reply reply = Conversation(errand, MessageKind::hello).run();
-    if (reply.kind == Reply::resumed)
-        return {};
-    return std::move(reply.error);
+    return Conversation(errand, MessageKind::hello).greet();
 }
 
 Reply ask(const Errand& errand) {

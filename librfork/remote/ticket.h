@@ -26,6 +26,10 @@ struct TicketNames {
     bool given_up = false;
     char running[256] = "";      // the whole name; "" if there is none
     char acknowledged[256] = ""; // likewise
+
+    bool none() const {
+        return !error && !ticket && !given_up && !running[0] && !acknowledged[0];
+    }
 };
 
 // Lists the open directory, which asks an NFS server anew. Allocates nothing.

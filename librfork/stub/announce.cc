@@ -21,10 +21,17 @@ const kinds::MonitorRecord* find_monitor(const Stub& stub) {
     return nullptr;
 }
 
-// Whoever waits for this may have been killed; the program must not die of that, nor find a SIGPIPE
-// it has not caused. (All signals are blocked here.)
+// A pipe that ends without a word means that the program never ran, so this is tried until it is
+// said, or nobody is there to hear it. Whoever waits for it may have been killed; the program must
+// not die of that, nor find a SIGPIPE it has not caused. (All signals are blocked here.)
 void write_status(const Stub& stub, const image::StatusMessage& message) {
-    if (arch::syscall(__NR_write, stub.status_fd, &message, sizeof message) != -EPIPE)
+    long r;
+    while ((r = arch::syscall(__NR_write, stub.status_fd, &message, sizeof message)) == -ENOMEM ||
+           r == -EAGAIN || r == -EINTR) {
+        const timespec moment{0, 1'000'000};
+        arch::syscall(__NR_nanosleep, &moment, nullptr);
+    }
+    if (r != -EPIPE)
         return;
     const std::uint64_t pipe_signal = std::uint64_t(1) << (SIGPIPE - 1);
     const timespec at_once{};
