@@ -310,6 +310,9 @@ std::string file_description(const FrozenProgram& program, const kinds::OpenFile
         return path + " (directory)";
     case kinds::FileType::device:
         return path + " (device, " + flags + ")";
+    case kinds::FileType::mapped:
+        return format("%s, mapped shared up to %lu of %lu", path.c_str(), record.position,
+                      record.size);
     case kinds::FileType::stream:
         return format("standard stream %u", record.stream);
     }

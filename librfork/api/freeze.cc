@@ -170,7 +170,9 @@ Result<void> map_memory(std::span<const Range> own, capture::Snapshot& snapshot)
     const auto provenance = capture::Provenance::of_executable();
     for (capture::MemoryMapEntry& entry : *entries)
         provenance.restore(entry);
-    return capture::classify_memory(*entries, own, snapshot);
+    if (Result<void> r = capture::classify_memory(*entries, own, snapshot); !r)
+        return r;
+    return kinds::add_mapped_files(snapshot);
 }
 
 // While the other threads stand still. (To read the memory map takes time that grows with the

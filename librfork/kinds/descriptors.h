@@ -58,6 +58,9 @@ Result<void> check_open_file(const OpenDescription&);
 // The record of a descriptor that is left out.
 void add_null(capture::Snapshot&, const OpenDescription&);
 
+// How the files are known again of which there are shared mappings; when these are known.
+Result<void> add_mapped_files(capture::Snapshot&);
+
 // Whether the kernel calls it "anon_inode:[name]".
 bool is_anonymous(const OpenDescription&, const char* name);
 

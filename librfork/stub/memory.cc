@@ -102,9 +102,7 @@ void map_content(const Stub& stub, const Mapping& m) {
 void map_shared_file(const Stub& stub, const Mapping& m) {
     const char* path = string_at(stub, m.name);
     const int access = m.flags & image::mapping_writable_file ? O_RDWR : O_RDONLY;
-    const long fd = arch::syscall(__NR_open, path, access | O_CLOEXEC);
-    if (fd < 0)
-        fail(stub, int(-fd), "cannot open a file that the program has mapped shared,", path);
+    const int fd = open_mapped_file(stub, path, access);
     const long r = arch::syscall(__NR_mmap, m.start, m.end - m.start, m.prot,
                                  MAP_SHARED | MAP_FIXED_NOREPLACE, fd, m.origin_offset);
     arch::syscall(__NR_close, fd);

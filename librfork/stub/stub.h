@@ -217,6 +217,8 @@ void restore_memory(Stub&);
 // What started the image wanted ignored (kinds/signal_actions).
 void note_ignored_signals(Stub&);
 
+// The file of a shared mapping, if it is still the one that it was (kinds/open_file).
+int open_mapped_file(const Stub&, const char* path, int access);
 // RFORK_FILES=rollback, when nothing else can fail any more (kinds/open_file).
 void roll_back_files(const Stub&);
 

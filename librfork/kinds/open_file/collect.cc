@@ -6,6 +6,7 @@
 #include "kinds/open_file/record.h"
 #include "remote/spool.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
@@ -165,7 +166,7 @@ void describe(const OpenDescription& d, FileType type, OpenFileRecord& record) {
     record.owner = d.st.st_uid;
     record.ownership = ownership_of(d.st);
     record.device = number_of(type == FileType::device ? d.st.st_rdev : d.st.st_dev);
-    if (type != FileType::regular)
+    if (type != FileType::regular && type != FileType::mapped)
         return;
     struct statfs fs {};
     statfs(d.path.c_str(), &fs);
@@ -210,6 +211,18 @@ void add_streams(Snapshot& snapshot, const OpenDescription& d) {
     }
 }
 
+// A file once for each way in which it is mapped.
+OpenDescription& description_of(OpenDescriptions& files, const std::string& path,
+                                std::uint32_t flags) {
+    for (OpenDescription& file : files)
+        if (file.path == path && file.flags == flags)
+            return file;
+    files.emplace_back();
+    files.back().path = path;
+    files.back().flags = flags;
+    return files.back();
+}
+
 } // namespace
 
 bool is_stream(const OpenDescription& d) {
@@ -249,6 +262,28 @@ Result<void> collect_open_file(const Source&, Snapshot& snapshot) {
             add_record(snapshot, type, d, d.slots, boot);
         return Result<void>();
     });
+}
+
+Result<void> add_mapped_files(Snapshot& snapshot) {
+    OpenDescriptions files;
+    for (const image::Mapping& m : snapshot.mappings) {
+        if (m.kind != image::MappingKind::file_shared)
+            continue;
+        const std::uint32_t flags = m.flags & image::mapping_writable_file ? O_RDWR : O_RDONLY;
+        OpenDescription& file =
+            description_of(files, std::string(snapshot.strings.at(m.name)), flags);
+        file.position = std::max(file.position, m.origin_offset + (m.end - m.start));
+    }
+    if (files.empty())
+        return {};
+    const std::uint32_t boot = snapshot.strings.add(read_boot_id());
+    for (OpenDescription& file : files) {
+        if (stat(file.path.c_str(), &file.st) != 0)
+            return system_error(errno, "cannot examine '" + file.path +
+                                           "', which the program has mapped shared");
+        add_record(snapshot, FileType::mapped, file, file.slots, boot);
+    }
+    return {};
 }
 
 } // namespace rfork::kinds

@@ -23,16 +23,17 @@ enum class FileType : std::uint32_t {
     directory = 2, // likewise; the offset is the file system's own cookie
     device = 3,    // a device without state: /dev/null and its kin, by path
     stream = 4,    // a standard stream: the one the image is started with
+    mapped = 5,    // not open: a file that is mapped shared, for when memory is rebuilt
 };
 
 struct OpenFileRecord {
     image::RecordHeader header;
     FileType type;
-    std::uint32_t flags;  // O_* for open(2): access mode and status flags only
-    std::uint32_t path;   // string
-    std::uint32_t stream; // FileType::stream: 0, 1 or 2
-    std::uint64_t position;
-    std::uint32_t slots; // DescriptorSlot[slots] follow
+    std::uint32_t flags;    // O_* for open(2): access mode and status flags only
+    std::uint32_t path;     // string
+    std::uint32_t stream;   // FileType::stream: 0, 1 or 2
+    std::uint64_t position; // FileType::mapped: where the last mapping ends
+    std::uint32_t slots;    // DescriptorSlot[slots] follow
 
     // By which the file is known again; zeroes for a stream.
     std::uint32_t mode; // type and permissions

@@ -158,8 +158,11 @@ void check_length(const Stub& stub, const OpenFileRecord& record, const struct s
     if (st.stx_size >= needed)
         return;
     char what[200];
-    Text(what, sizeof what) << "a file in which the program was at byte " << record.position
-                            << " has only " << std::uint64_t(st.stx_size) << " here " TRUST;
+    Text(what, sizeof what) << (record.type == FileType::mapped
+                                    ? "a file that the program has mapped up to byte "
+                                    : "a file in which the program was at byte ")
+                            << needed << " has only " << std::uint64_t(st.stx_size)
+                            << " here " TRUST;
     fail(stub, EOPNOTSUPP, what, path_of(stub, record));
 }
 
@@ -185,10 +188,22 @@ bool was_modified(const OpenFileRecord& record, const struct statx& st) {
     return record.modified != 0 && st.stx_ino == record.inode && modified(st) != record.modified;
 }
 
+// Of a file that is both open and mapped, all is said already.
+bool is_open_too(const Stub& stub, const OpenFileRecord& mapped) {
+    Records records(stub);
+    while (const image::RecordHeader* header = records.next()) {
+        const auto& record = as<OpenFileRecord>(*header);
+        if (header->kind == image::Kind::open_file && record.type == FileType::regular &&
+            same(path_of(stub, record), path_of(stub, mapped)))
+            return true;
+    }
+    return false;
+}
+
 void tell_changes(const Stub& stub, const OpenFileRecord& record, const struct statx& st,
                   bool replaced) {
     const bool longer_or_shorter = st.stx_size != record.size;
-    if (!is_checkpoint(stub))
+    if (!is_checkpoint(stub) || (record.type == FileType::mapped && is_open_too(stub, record)))
         return;
     if (replaced)
         note(stub, "another file is now where the program reads one:", path_of(stub, record));
@@ -220,11 +235,16 @@ void seek(const Stub& stub, const OpenFileRecord& record, int fd) {
         fail(stub, int(-r), "cannot go to the program's offset in", path_of(stub, record));
 }
 
-int open_regular(const Stub& stub, const OpenFileRecord& record) {
+int open_checked(const Stub& stub, const OpenFileRecord& record) {
     struct statx st;
     const int fd = open_path(stub, record, st);
     check_owner(stub, record, st);
     check_content(stub, record, st);
+    return fd;
+}
+
+int open_regular(const Stub& stub, const OpenFileRecord& record) {
+    const int fd = open_checked(stub, record);
     seek(stub, record, fd);
     return fd;
 }
@@ -263,6 +283,8 @@ int open_again(const Stub& stub, const OpenFileRecord& record) {
         return open_device(stub, record);
     case FileType::stream:
         return take_stream(stub, record);
+    case FileType::mapped:
+        return -1;
     }
     fail(stub, EBADMSG,
          "the image holds a type of file that its own stub does not know:", path_of(stub, record));
@@ -288,6 +310,18 @@ void restore_open_file(Stub& stub, const image::RecordHeader& header) {
     const int opened = open_again(stub, record);
     if (opened >= 0)
         place(stub, opened, record.slot(), record.slots, path_of(stub, record));
+}
+
+int open_mapped_file(const Stub& stub, const char* path, int access) {
+    Records records(stub);
+    while (const image::RecordHeader* header = records.next()) {
+        const auto& record = as<OpenFileRecord>(*header);
+        if (header->kind == image::Kind::open_file && record.type == FileType::mapped &&
+            record.flags == std::uint32_t(access) && same(path_of(stub, record), path))
+            return open_checked(stub, record);
+    }
+    fail(stub, EBADMSG, "the image does not say by what to know a file that is mapped shared,",
+         path);
 }
 
 void roll_back_files(const Stub& stub) {
