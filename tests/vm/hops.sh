@@ -1,0 +1,67 @@
+# One process on its way from g2 to g3 while something happens to the spool, for the tests that see
+# to that; lib.sh is there already. It belongs to the traveller. What the caller is told goes to
+# /dev/shm/said on g2, with what librfork says on standard error, and its copy signs in /dev/shm/copies on g3.
+
+hop=$RFORK_BUILD/tests/programs/hop
+
+start_target() {
+    local guest
+    for guest in g2 g3; do
+        on $guest 'chgrp rfork /etc/rfork.key && chmod 0640 /etc/rfork.key'
+    done
+    start_daemon g3 "$rexecd" --listen 0.0.0.0 --spool /spool --key /etc/rfork.key
+}
+
+# With rexecd on g3 standing still, so that everything may happen in between.
+hop_begins() { # RFORK_TIMEOUT_MS [COMMAND LINE]
+    local program=${2:-$hop g3 /dev/shm/copies}
+    on g3 'kill -STOP $(cat /run/rexecd.pid); rm -f /dev/shm/copies'
+    on g2 "rm -f /dev/shm/said;
+        export RFORK_SPOOL=/spool RFORK_KEY_FILE=/etc/rfork.key RFORK_TIMEOUT_MS=$1;
+        { $as_traveller $program 2>&1; echo ended; } </dev/null | cat >/dev/shm/said &"
+    await g1 60 'ls /export/u1000.*/ /export | grep -qxE "rfork.[0-9a-f]{32}"' ||
+        fail "the caller writes no image: $(on g2 'cat /dev/shm/said')"
+}
+
+target_goes_on() {
+    on g3 'kill -CONT $(cat /run/rexecd.pid)'
+}
+
+hop_ends() { # SECONDS REGEX: what the caller is told
+    await g2 "$1" 'grep -qx ended /dev/shm/said' || fail "the caller is told nothing"
+    on g2 'cat /dev/shm/said'
+    on g2 "grep -qE '$2' /dev/shm/said" || fail "the caller was not told $2"
+}
+
+caller_knows_nothing() {
+    on g2 '! grep -qE "^(PARENT|-1 )" /dev/shm/said' || fail "the caller has guessed: $(on g2 'cat /dev/shm/said')"
+}
+
+copies_are() { # COUNT
+    await g3 10 "[ \$(cat /dev/shm/copies 2>/dev/null | wc -l) -ge $1 ]" || fail "no copy runs"
+    sleep 0.5
+    [ "$(on g3 'cat /dev/shm/copies 2>/dev/null | wc -l')" = "$1" ] ||
+        fail "not $1 copies: $(on g3 'cat /dev/shm/copies')"
+}
+
+# --- the server on g1 -----------------------------------------------------------------------------
+
+server_down() {
+    on g1 'echo 0 >/proc/fs/nfsd/threads'
+}
+
+# Clients have ten seconds to reclaim what they had, in which nobody can open or rename anything.
+server_up() {
+    on g1 "echo 10 >/proc/fs/nfsd/nfsv4leasetime; echo 10 >/proc/fs/nfsd/nfsv4gracetime;
+        echo '-2 -3 +4 +4.1 +4.2' >/proc/fs/nfsd/versions;
+        echo 'tcp 2049' >/proc/fs/nfsd/portlist; echo 8 >/proc/fs/nfsd/threads"
+}
+
+# Frames from GUEST to the server go nowhere; to others they arrive.
+cut() { # GUEST
+    on "$1" 'arp -s 10.77.0.1 52:54:00:77:00:99'
+}
+
+mend() { # GUEST
+    on "$1" 'arp -d 10.77.0.1; arp -n >/dev/null; true'
+}
