@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
@@ -170,7 +169,9 @@ void Lane::consider(const seccomp_notif& notification) {
         return zygote_.listener().let_go(notification.id);
 
     const int nth = ++counts_[std::string(name_of(role)) + " " + name_of(operation.call)];
-    if (operation.path.starts_with(setting_.spool) && under_outage(notification, role))
+    if (setting_.trace)
+        trace(process, role, operation);
+    if (under_outage(notification, operation, role))
         return;
     for (std::size_t i = 0; i < faults_.size(); ++i) {
         const Fault& fault = faults_[i];
@@ -178,14 +179,23 @@ void Lane::consider(const seccomp_notif& notification) {
             (fault.nth && (fault.nth != nth || reached_[i])))
             continue;
         reached_[i] = true;
-        return act(fault, notification, role);
+        return act(fault, notification, operation, role);
     }
     zygote_.listener().let_go(notification.id);
 }
 
-bool Lane::under_outage(const seccomp_notif& notification, Role role) {
+void Lane::trace(pid_t process, Role role, const Operation& operation) const {
+    const auto now = std::chrono::duration_cast<milliseconds>(Clock::now() - begun_).count();
+    std::printf("%6ld ms %s %d %s %s %s\n", long(now), name_of(role), int(process),
+                name_of(operation.call), operation.path.c_str(), operation.to.c_str());
+    std::fflush(stdout);
+}
+
+bool Lane::under_outage(const seccomp_notif& notification, const Operation& operation, Role role) {
     const Outage& outage = outages_[role == Role::caller || role == Role::writer];
-    if (outage.until <= Clock::now())
+    if (outage.until <= Clock::now() || !operation.path.starts_with(setting_.spool))
+        return false;
+    if (outage.error && operation.call == Call::close) // which closes, whatever it says
         return false;
     if (outage.error) {
         zygote_.listener().answer(notification.id, 0, outage.error);
@@ -196,22 +206,20 @@ bool Lane::under_outage(const seccomp_notif& notification, Role role) {
     return true;
 }
 
-void Lane::act(const Fault& fault, const seccomp_notif& notification, Role role) {
+void Lane::act(const Fault& fault, const seccomp_notif& notification, const Operation& operation,
+               Role role) {
     Listener& listener = zygote_.listener();
     const auto id = notification.id;
     const auto process = static_cast<pid_t>(notification.pid);
     switch (fault.action) {
-    case Action::kill:
-        kill(process, role, "before");
-        return listener.let_go(id);
+    case Action::kill: // and never let go: it might make the call yet
+        return kill(process, role);
     case Action::kill_after:
         Effect(notification).take_place();
-        kill(process, role, "after");
-        return listener.let_go(id);
+        return kill(process, role);
     case Action::kill_late:
         effect_later(fault.ms, notification, role);
-        kill(process, role, "before");
-        return listener.let_go(id);
+        return kill(process, role);
     case Action::error:
         return listener.answer(id, 0, fault.error);
     case Action::error_after:
@@ -247,7 +255,7 @@ void Lane::act(const Fault& fault, const seccomp_notif& notification, Role role)
     case Action::hang:
         outages_[role == Role::caller || role == Role::writer] = {
             Clock::now() + milliseconds(fault.ms), fault.action == Action::hang ? 0 : fault.error};
-        if (!under_outage(notification, role))
+        if (!under_outage(notification, operation, role))
             listener.let_go(id);
         return;
     case Action::drop: {
@@ -277,13 +285,12 @@ void Lane::act(const Fault& fault, const seccomp_notif& notification, Role role)
     }
 }
 
-void Lane::kill(pid_t process, Role role, const char* when) {
+void Lane::kill(pid_t process, Role role) {
     if (role == Role::caller)
         caller_killed_ = true;
-    // Who kills a program that has won, kills the program: then it is nobody's fault that none
-    // runs.
-    if (role == Role::stub && (std::strcmp(when, "after") == 0 || a_copy_has_won()))
-        winner_killed_ = winner_killed_ || a_copy_has_won();
+    // Who kills a program that has won, kills the program: then it is nobody's fault that none runs.
+    if (role == Role::stub && a_copy_has_won())
+        winner_killed_ = true;
     ::kill(process, SIGKILL);
 }
 
@@ -291,8 +298,8 @@ void Lane::effect_later(int ms, const seccomp_notif& notification, Role role) {
     auto effect = std::make_shared<Effect>(notification);
     later(ms, [this, effect, role] {
         const long result = effect->take_place();
-        if (role == Role::stub && result >= 0)
-            winner_killed_ = winner_killed_ || a_copy_has_won();
+        if (role == Role::stub && result >= 0 && effect->is_rename())
+            winner_killed_ = true;
     });
 }
 
@@ -337,6 +344,7 @@ Verdict Lane::run(const Plan& plan) {
         verdict.complaint = "rexecd does not start";
         return verdict;
     }
+    begun_ = Clock::now();
     faults_ = plan.faults;
     reached_.assign(faults_.size(), false);
     zygote_.start(caller_program, plan.timeout_ms);
@@ -378,13 +386,21 @@ void Lane::finish(Verdict& verdict) {
     pump_until(Clock::now() + milliseconds(6'000), [this] { return timers_.empty(); });
     if (!pump_until(Clock::now() + quiet_deadline, [this] { return all_quiet(); }) &&
         verdict.complaint.empty())
-        verdict.complaint = "a process is left";
+        verdict.complaint = "left: " + who_lives();
     kill_the_rest();
     judge(verdict);
 }
 
 bool Lane::all_quiet() {
     return timers_.empty() && std::none_of(seen_.begin(), seen_.end(), lives);
+}
+
+std::string Lane::who_lives() const {
+    std::string who;
+    for (pid_t process : seen_)
+        if (lives(process))
+            who += " process " + std::to_string(process) + " of " + executable_of(process);
+    return who;
 }
 
 void Lane::kill_the_rest() {

@@ -22,6 +22,7 @@ struct Setting {
     std::string rexecd;
     std::string target; // host and port at which it listens
     std::string key;
+    bool trace = false;  // print every call
     std::vector<std::string> on_caller, on_target; // commands that bring a command to a host
 };
 
@@ -58,10 +59,12 @@ class Lane {
     // faults
     void consider(const seccomp_notif& notification);
     Role role_of(const seccomp_notif& notification, const std::string& executable) const;
-    void act(const Fault& fault, const seccomp_notif& notification, Role role);
-    void kill(pid_t process, Role role, const char* when);
+    void trace(pid_t process, Role role, const Operation& operation) const;
+    void act(const Fault& fault, const seccomp_notif& notification, const Operation& operation,
+             Role role);
+    void kill(pid_t process, Role role);
     void effect_later(int ms, const seccomp_notif& notification, Role role);
-    bool under_outage(const seccomp_notif& notification, Role role);
+    bool under_outage(const seccomp_notif& notification, const Operation& operation, Role role);
     void lose_tickets();
     void fill_spool(int ms);
     void make_read_only(int ms);
@@ -72,6 +75,7 @@ class Lane {
     void finish(Verdict& verdict);
     void judge(Verdict& verdict);
     bool all_quiet();
+    std::string who_lives() const;
     void kill_the_rest();
     bool a_copy_has_won() const;
     std::string scratch(const char* name) const { return setting_.scratch + "/" + name; }
@@ -84,6 +88,7 @@ class Lane {
     bool caller_ended_ = false, daemon_wanted_ = true;
     int caller_status_ = 0;
 
+    Time begun_{};
     std::vector<Fault> faults_;
     std::vector<bool> reached_;
     std::map<std::string, int> counts_;

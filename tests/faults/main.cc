@@ -7,6 +7,7 @@
 //   --lanes N                   trials at the same time
 //   --seed N --trials N         random plans; trial I of seed N is always the same
 //   --only I                    that one alone
+//   --verbose, --trace          print every trial; every call
 //   --plans FILE                one a line, # begins a comment
 //
 // What went wrong is printed with the plan that repeats it. Exit status 0: nothing was lost,
@@ -106,6 +107,8 @@ Options parse_options(int argc, char** argv) {
             options.only = std::stoi(next());
         else if (option == "--plans")
             options.plans = plans_in(next());
+        else if (option == "--trace")
+            options.setting.trace = options.verbose = true;
         else if (option == "--verbose")
             options.verbose = true;
         else

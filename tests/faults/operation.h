@@ -27,6 +27,7 @@ class Effect {
     // As the user whose call it is. Returns the call's result, or -errno; 0 for calls that change
     // nothing.
     long take_place();
+    bool is_rename() const { return to_name_.size() > 0 && !from_name_.empty(); }
 
   private:
     long perform();
