@@ -1,0 +1,162 @@
+// attacker KIND ... - what a user with the key can send
+//
+//   answer WHAT [PORT]              is in the place of a rexecd; WHAT is resumed, refused, working,
+//                                   welcome, or echo: the datagram as it came
+//   ask HOST USER DIRECTORY TICKET [IMAGE ID] [COUNT]
+//                                   requests, each with an id of its own; says the answer to the
+//                                   last, "silence" after $ATTACKER_WAIT_MS without one
+//                                   (as the user $OUTER_USER outside of his user namespace)
+//   flood HOST KIND SECONDS         authenticated: cancel, hello, acknowledge, or request, for the
+//                                   directory and user in $DIRECTORY and $VICTIM
+#include "../hosts/conversation.h"
+
+#include <arpa/inet.h>
+#include <cstring>
+#include <netinet/in.h>
+
+using namespace rfork;
+using remote::Message;
+using remote::MessageKind;
+
+namespace {
+
+remote::Key key() {
+    return test::must(remote::read_key(std::getenv("RFORK_KEY_FILE")), "attacker");
+}
+
+Message answer_to(const Message& request, const std::string& what) {
+    Message answer;
+    answer.request = request.request;
+    answer.answers = request.nonce;
+    if (what == "working") {
+        answer.kind = MessageKind::working;
+    } else if (what == "welcome") {
+        answer.kind = MessageKind::welcome;
+        answer.host = "elm";
+    } else if (what == "refused") {
+        answer.kind = MessageKind::refused;
+        answer.error = EPERM;
+        answer.sentence = "go away";
+    } else {
+        answer.kind = MessageKind::resumed;
+        answer.pid = 4711;
+        answer.running = request.ticket + ".run." + remote::id_text(remote::new_id()) + ".elm.4711";
+    }
+    return answer;
+}
+
+// A rexecd says welcome to a hello; only then is there a request to lie about.
+std::string honest_where_needed(const Message& request, const std::string& what) {
+    return request.kind == MessageKind::hello && what != "working" ? "welcome" : what;
+}
+
+int be_rexecd(const std::string& what, int port) {
+    const remote::Key secret = key();
+    const int fd = ::socket(AF_INET, SOCK_DGRAM, 0);
+    sockaddr_in here{};
+    here.sin_family = AF_INET;
+    here.sin_port = htons(std::uint16_t(port));
+    if (::bind(fd, reinterpret_cast<sockaddr*>(&here), sizeof here) != 0)
+        return std::perror("attacker: bind"), 2;
+    std::puts("attacker: listening on the port");
+    std::fflush(stdout);
+    for (;;) {
+        remote::Datagram buffer(65536);
+        sockaddr_in from{};
+        socklen_t size = sizeof from;
+        const ssize_t got = ::recvfrom(fd, buffer.data(), buffer.size(), 0,
+                                       reinterpret_cast<sockaddr*>(&from), &size);
+        if (got < 0)
+            continue;
+        buffer.resize(std::size_t(got));
+        const auto request = remote::open(buffer, secret);
+        if (!request)
+            continue;
+        const remote::Datagram reply =
+            what == "echo"
+                ? buffer
+                : remote::seal(answer_to(*request, honest_where_needed(*request, what)), secret);
+        ::sendto(fd, reply.data(), reply.size(), 0, reinterpret_cast<sockaddr*>(&from), size);
+    }
+}
+
+Message request_for(const std::string& user, const std::string& directory,
+                    const std::string& ticket) {
+    Message message;
+    message.kind = MessageKind::request;
+    message.request = remote::new_id();
+    message.user = std::uint32_t(std::stoul(user));
+    const char* outer = std::getenv("OUTER_USER");
+    message.outer_user = outer ? std::uint32_t(std::stoul(outer)) : message.user;
+    message.directory = directory;
+    message.ticket = ticket;
+    message.program = "program";
+    return message;
+}
+
+int ask(const std::string& host, Message message, int count) {
+    const remote::Key secret = key();
+    test::Conversation rexecd(host, "attacker");
+    for (int i = 0; i < count; ++i) {
+        message.request = remote::new_id();
+        rexecd.send(remote::seal(message, secret));
+        if (i % 16 == 15)
+            ::usleep(20'000);
+    }
+    const char* wait_ms = std::getenv("ATTACKER_WAIT_MS");
+    const std::uint64_t deadline =
+        test::realtime_ns() + std::stoull(wait_ms ? wait_ms : "5000") * 1'000'000;
+    for (std::uint64_t now; (now = test::realtime_ns()) < deadline;) {
+        auto received = rexecd.receive(int((deadline - now) / 1'000'000) + 1);
+        auto answer = received ? remote::open(*received, secret) : std::nullopt;
+        if (!answer || !test::same_id(answer->request, message.request))
+            continue;
+        if (answer->kind == MessageKind::resumed)
+            return std::printf("resumed %s\n", answer->running.c_str()), 0;
+        if (answer->kind == MessageKind::refused)
+            return std::printf("refused %s: %s\n", ::strerrorname_np(answer->error),
+                               answer->sentence.c_str()),
+                   0;
+    }
+    return std::puts("silence"), 0;
+}
+
+int flood(const std::string& host, const std::string& kind, int seconds) {
+    const remote::Key secret = key();
+    test::Conversation rexecd(host, "attacker");
+    const std::uint64_t end = test::realtime_ns() + std::uint64_t(seconds) * 1'000'000'000;
+    const char* directory = std::getenv("DIRECTORY");
+    const char* user = std::getenv("VICTIM");
+    long count = 0;
+    for (; test::realtime_ns() < end; ++count) {
+        Message message = request_for(user ? user : "1201", directory ? directory : "u1201.none",
+                                      "rfork." + remote::id_text(remote::new_id()));
+        if (kind != "request") {
+            message = {};
+            message.request = remote::new_id();
+            message.kind = kind == "cancel"  ? MessageKind::cancel
+                           : kind == "hello" ? MessageKind::hello
+                                             : MessageKind::acknowledge;
+        }
+        rexecd.send(remote::seal(message, secret));
+    }
+    return std::printf("%ld datagrams\n", count), 0;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    const std::vector<std::string> words(argv + 1, argv + argc);
+    if (words.size() >= 2 && words[0] == "answer")
+        return be_rexecd(words[1], words.size() > 2 ? std::stoi(words[2]) : remote::default_port);
+    if (words.size() >= 5 && words[0] == "ask") {
+        Message message = request_for(words[2], words[3], words[4]);
+        const std::string id =
+            words.size() > 5 ? words[5] : words[4].substr(words[4].find('.') + 1);
+        message.image = test::id_from(id);
+        return ask(words[1], message, words.size() > 6 ? std::stoi(words[6]) : 1);
+    }
+    if (words.size() == 4 && words[0] == "flood")
+        return flood(words[1], words[2], std::stoi(words[3]));
+    return std::fputs("usage: attacker answer|ask|flood ...\n", stderr), 2;
+}
