@@ -288,7 +288,8 @@ void Lane::act(const Fault& fault, const seccomp_notif& notification, const Oper
 void Lane::kill(pid_t process, Role role) {
     if (role == Role::caller)
         caller_killed_ = true;
-    // Who kills a program that has won, kills the program: then it is nobody's fault that none runs.
+    // Who kills a program that has won, kills the program: then it is nobody's fault that none
+    // runs.
     if (role == Role::stub && a_copy_has_won())
         winner_killed_ = true;
     ::kill(process, SIGKILL);

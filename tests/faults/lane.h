@@ -22,7 +22,7 @@ struct Setting {
     std::string rexecd;
     std::string target; // host and port at which it listens
     std::string key;
-    bool trace = false;  // print every call
+    bool trace = false;                            // print every call
     std::vector<std::string> on_caller, on_target; // commands that bring a command to a host
 };
 
