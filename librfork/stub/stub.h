@@ -15,6 +15,7 @@
 
 namespace rfork::kinds {
 struct DescriptorSlot;
+struct Owner;
 struct ThreadRecord;
 } // namespace rfork::kinds
 
@@ -66,11 +67,11 @@ struct Stub {
     bool ignore_cpu = false;
     bool new_ids = false; // RFORK_PID=new
     Files files = Files::check;
-    int status_fd = -1;   // whoever started us listens there
+    int status_fd = -1; // whoever started us listens there
     char ticket_directory[1024] = {};
     char ticket[64] = {};
     char attempt[image::id_digits + 1] = {};
-    int spool_fd = -1;        // the ticket's directory
+    int spool_fd = -1;      // the ticket's directory
     char running[200] = {}; // what the ticket is called once it is won
 
     int image_fd = -1;
@@ -114,6 +115,9 @@ inline constexpr int refusal_status = 125;
 [[noreturn]] void fail(const Stub&, int error, const char* what, const char* detail = "");
 // "note: what 'detail'" to standard error, and on.
 void note(const Stub&, const char* what, const char* detail);
+
+// owner.cc: whether a file that belongs to `user` belongs to whom it did.
+bool is_owner(const kinds::Owner&, std::uint32_t user);
 
 // text.cc
 unsigned length(const char* text);

@@ -28,15 +28,13 @@ constexpr int access_of(std::uint32_t flags) {
 
 Result<void> check_mode(const OpenDescription& d) {
     const int access = access_of(d.flags);
-    if ((d.flags & O_PATH) || faccessat(AT_FDCWD, d.path.c_str(), access, AT_EACCESS) == 0)
+    if ((d.flags & O_PATH) || faccessat(AT_FDCWD, d.path.c_str(), access, AT_EACCESS) == 0 ||
+        errno != EACCES)
         return {};
-    const std::string what = access == R_OK ? "is open for reading, " : "is open for writing, ";
-    if (errno != EACCES)
-        return cannot_carry(d, what + "and could not be opened so again (" +
-                                   std::string(errno_text(errno)) + ")");
     char mode[8];
     std::snprintf(mode, sizeof mode, "%04o", d.st.st_mode & 07777);
-    return cannot_carry(d, what + "which its mode no longer allows (" + mode +
+    const std::string what = access == R_OK ? "reading" : "writing";
+    return cannot_carry(d, "is open for " + what + ", which its mode no longer allows (" + mode +
                                "), so that it could not be opened again");
 }
 
@@ -139,12 +137,6 @@ std::uint64_t number_of(dev_t device) {
     return std::uint64_t(major(device)) << 32 | minor(device);
 }
 
-Ownership ownership_of(const struct stat& st) {
-    if (st.st_uid == geteuid())
-        return Ownership::own;
-    return st.st_uid == nobody ? Ownership::unknown : Ownership::another;
-}
-
 // File systems that make up the numbers of inodes as they go: another number need not be another
 // file.
 bool makes_up_inodes(const struct statfs& fs) {
@@ -163,8 +155,7 @@ bool has_settled_time(const struct statfs& fs, const OpenDescription& d) {
 void describe(const OpenDescription& d, FileType type, OpenFileRecord& record) {
     constexpr std::int64_t second = 1'000'000'000;
     record.mode = d.st.st_mode;
-    record.owner = d.st.st_uid;
-    record.ownership = ownership_of(d.st);
+    record.owner = owner_of(d.st);
     record.device = number_of(type == FileType::device ? d.st.st_rdev : d.st.st_dev);
     if (type != FileType::regular && type != FileType::mapped)
         return;

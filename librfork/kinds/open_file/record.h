@@ -5,18 +5,9 @@
 
 #include "image/format.h"
 #include "kinds/descriptor_slot.h"
+#include "kinds/owner.h"
 
 namespace rfork::kinds {
-
-// Whose a file was. In a user namespace, as that in which an ordinary user's process keeps its pid,
-// all others look the same (nobody's), and which of them it was is not known.
-enum class Ownership : std::uint32_t {
-    own = 1, // the process's
-    another = 2,
-    unknown = 3,
-};
-
-inline constexpr std::uint32_t nobody = 65534; // Linux: /proc/sys/kernel/overflowuid
 
 enum class FileType : std::uint32_t {
     regular = 1,   // opened again by path, at its offset
@@ -37,8 +28,7 @@ struct OpenFileRecord {
 
     // By which the file is known again; zeroes for a stream.
     std::uint32_t mode; // type and permissions
-    std::uint32_t owner;
-    Ownership ownership;
+    Owner owner;
     std::uint32_t boot; // string: the kernel's boot_id, where device and inode are valid; or empty
     std::uint32_t pad;
     std::uint64_t device; // of the file system; FileType::device: of itself. Major number << 32

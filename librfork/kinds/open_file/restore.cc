@@ -27,7 +27,6 @@ namespace {
 
 using kinds::FileType;
 using kinds::OpenFileRecord;
-using kinds::Ownership;
 
 constexpr std::uint32_t type_mask = 0170000, symbolic_link = 0120000;
 
@@ -109,24 +108,8 @@ int open_path(const Stub& stub, const OpenFileRecord& record, struct statx& st) 
     return int(fd);
 }
 
-// A user namespace of the process's own makes all other users nobody; then it is enough that the
-// file is not, or still is, the process's.
-bool is_right(const OpenFileRecord& record, std::uint32_t owner) {
-    const auto self = std::uint32_t(arch::syscall(__NR_geteuid));
-    switch (record.ownership) {
-    case Ownership::own:
-        return owner == self || owner == record.owner ||
-               (owner == kinds::nobody && self != record.owner);
-    case Ownership::another:
-        return owner == record.owner || owner == kinds::nobody;
-    case Ownership::unknown:
-        return true;
-    }
-    return true;
-}
-
 void check_owner(const Stub& stub, const OpenFileRecord& record, const struct statx& st) {
-    if (stub.files != Files::trust && !is_right(record, st.stx_uid))
+    if (stub.files != Files::trust && !is_owner(record.owner, st.stx_uid))
         fail(stub, EOPNOTSUPP,
              "a file that the program had open belongs here to another user " TRUST,
              path_of(stub, record));

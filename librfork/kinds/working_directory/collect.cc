@@ -18,6 +18,7 @@ Result<void> collect_working_directory(const capture::Source& source, capture::S
                                   "change to a directory that exists first"};
     WorkingDirectoryRecord record{};
     record.path = snapshot.strings.add(*path);
+    record.owner = owner_of(there);
     snapshot.records.add(image::Kind::working_directory, record);
     return {};
 }

@@ -2,14 +2,16 @@
 #pragma once
 
 #include "image/format.h"
+#include "kinds/owner.h"
 
 namespace rfork::kinds {
 
 struct WorkingDirectoryRecord {
     image::RecordHeader header;
     std::uint32_t path; // string
+    Owner owner;
     std::uint32_t pad;
 };
-static_assert(sizeof(WorkingDirectoryRecord) == 16);
+static_assert(sizeof(WorkingDirectoryRecord) == 24);
 
 } // namespace rfork::kinds
