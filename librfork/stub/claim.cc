@@ -5,11 +5,12 @@
 // "<ticket>.run.<attempt>...", which means that this copy runs, anybody else to "<ticket>.back",
 // which means that none will (docs/protocol.md).
 //
-// What a file system answers is not what it has done. An NFS client that sends a rename again may be
-// told ENOENT by a server that has done it already; one that gives up says EIO, and the server does
-// it seconds later. So after an error only names count: our new name there means won, the old name
-// gone without it means lost. While an error leaves open whether the rename is still on its way, the
-// stub goes on asking: were it to end, its ticket could be won by a process that is no more.
+// What a file system answers is not what it has done. An NFS client that sends a rename again may
+// be told ENOENT by a server that has done it already; one that gives up says EIO, and the server
+// does it seconds later. So after an error only names count: our new name there means won, the old
+// name gone without it means lost. While an error leaves open whether the rename is still on its
+// way, the stub goes on asking: were it to end, its ticket could be won by a process that is no
+// more.
 #include "stub/stub.h"
 
 #include <asm/stat.h>
@@ -49,17 +50,15 @@ void name_attempt(Stub& stub) {
         choose_attempt(stub);
     char host[65];
     host_name(host);
-    Text(stub.running, sizeof stub.running)
-        << stub.ticket << image::running_mark << stub.attempt << "." << host << "."
-        << std::uint64_t(stub.outer_pid);
+    Text(stub.running, sizeof stub.running) << stub.ticket << image::running_mark << stub.attempt
+                                            << "." << host << "." << std::uint64_t(stub.outer_pid);
 }
 
 enum class Seen { there, missing, unclear };
 
 Seen look(const Stub& stub, const char* name) {
     struct stat st;
-    const long r =
-        arch::syscall(__NR_newfstatat, stub.spool_fd, name, &st, AT_SYMLINK_NOFOLLOW);
+    const long r = arch::syscall(__NR_newfstatat, stub.spool_fd, name, &st, AT_SYMLINK_NOFOLLOW);
     return r == 0 ? Seen::there : r == -ENOENT ? Seen::missing : Seen::unclear;
 }
 
@@ -82,9 +81,9 @@ bool is_final(long error) {
 // One that was opened before its server started anew may be stale; by path there may be another.
 void open_directory_again(const Stub& stub) {
     const char* path = stub.ticket_directory;
-    const long fd = path[0] ? arch::syscall(__NR_open, path,
-                                            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-                            : -ENOENT;
+    const long fd =
+        path[0] ? arch::syscall(__NR_open, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+                : -ENOENT;
     if (fd < 0)
         return;
     arch::syscall(__NR_dup3, fd, stub.spool_fd, O_CLOEXEC);
@@ -94,9 +93,7 @@ void open_directory_again(const Stub& stub) {
 class Pause {
   public:
     void take() {
-        const struct {
-            std::int64_t s, ns;
-        } time = {0, ns_};
+        const struct { std::int64_t s, ns; } time = {0, ns_};
         arch::syscall(__NR_nanosleep, &time, nullptr);
         ns_ = ns_ * 2 < longest_pause_ns ? ns_ * 2 : longest_pause_ns;
     }
@@ -108,8 +105,8 @@ class Pause {
 // 0: won. ENOENT: somebody else has, or the ticket is gone. Else: it cannot be had on this host.
 long win(Stub& stub) {
     for (Pause pause;; pause.take()) {
-        const long r = arch::syscall(__NR_renameat, stub.spool_fd, stub.ticket, stub.spool_fd,
-                                     stub.running);
+        const long r =
+            arch::syscall(__NR_renameat, stub.spool_fd, stub.ticket, stub.spool_fd, stub.running);
         if (r == 0)
             return 0;
         const Seen ours = look(stub, stub.running);
@@ -135,8 +132,8 @@ void claim(Stub& stub) {
              "the image travels and runs once: it has run already, or was given up; ticket",
              stub.ticket);
     if (error)
-        fail(stub, int(error), "cannot rename the ticket, which an image that travels must win:",
-             stub.ticket);
+        fail(stub, int(error),
+             "cannot rename the ticket, which an image that travels must win:", stub.ticket);
 }
 
 } // namespace rfork::stub

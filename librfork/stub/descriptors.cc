@@ -64,6 +64,7 @@ void settle_descriptors(Stub& stub) {
         now[i] = int(fd);
         highest = now[i] > highest ? now[i] : highest;
     }
+    stub.stream_fd[2] = now[image::fd_stream2]; // for sentences on the way
     for (int fd = floor; fd <= highest; ++fd) {
         bool ours = false;
         for (unsigned i = 0; i < image::private_descriptors; ++i)

@@ -188,6 +188,8 @@ void find_kernel_mappings(Stub& stub) {
         }
     }
     arch::syscall(__NR_close, fd);
+    if (got < 0)
+        fail(stub, int(-got), "cannot read /proc/self/maps");
     if (const Mapping* program = vdso_of_program(stub))
         stub.redirects_vdso = !same_build_id(stub, *program) || !same_pieces(stub);
 }

@@ -71,8 +71,8 @@ bool take_path(const char* path, Stub& stub) {
     for (unsigned i = 0; path[i]; ++i)
         if (path[i] == '/')
             slash = i;
-    if (path[0] != '/' || slash == 0 || slash >= sizeof stub.ticket_directory ||
-        !path[slash + 1] || !copy_text(stub.ticket, sizeof stub.ticket, path + slash + 1))
+    if (path[0] != '/' || slash == 0 || slash >= sizeof stub.ticket_directory || !path[slash + 1] ||
+        !copy_text(stub.ticket, sizeof stub.ticket, path + slash + 1))
         return false;
     for (unsigned i = 0; i < slash; ++i)
         stub.ticket_directory[i] = path[i];
@@ -84,8 +84,9 @@ void parse_ticket(Stub& stub, const char* text) {
     int status_fd = -1;
     if (!take_status(text, status_fd) || !take_attempt(text, stub.attempt) ||
         !take_path(text, stub))
-        fail(stub, EINVAL, "RFORK_TICKET in the environment is malformed: unset it, or see "
-                           "rfork-image(5)");
+        fail(stub, EINVAL,
+             "RFORK_TICKET in the environment is malformed: unset it, or see "
+             "rfork-image(5)");
     stub.status_fd = status_fd;
 }
 

@@ -14,6 +14,8 @@ const char* words(int error) {
         return "operation not permitted";
     case ENOENT:
         return "no such file or directory";
+    case EINTR:
+        return "interrupted";
     case EIO:
         return "input/output error";
     case EBADF:
@@ -49,6 +51,8 @@ const char* words(int error) {
         return "value too large";
     case ESTALE:
         return "stale file handle";
+    case ETIMEDOUT:
+        return "timed out";
     case EADDRINUSE:
         return "the address is in use";
     case EADDRNOTAVAIL:
