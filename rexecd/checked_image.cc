@@ -1,6 +1,7 @@
 #include "rexecd/checked_image.h"
 
 #include "image/reader.h"
+#include "remote/spool.h"
 #include "rexecd/spool_access.h"
 
 #include <cerrno>
@@ -22,6 +23,8 @@ Result<void> check_front(const Job& job, int image) {
     if (!(header->flags & image::flag_travels))
         return Error{EPERM, job.ticket +
                                 " is a checkpoint, which rexecd does not run: start it by hand"};
+    if (job.ticket != remote::ticket_name(header->id)) // it has a ticket of its own, or had one
+        return Error{EPERM, job.ticket + " is an image with another name, and runs under that only"};
     return {};
 }
 

@@ -1,5 +1,6 @@
 #include "rexecd/program_log.h"
 
+#include "base/printable.h"
 #include "remote/protocol.h"
 #include "rexecd/host_name.h"
 
@@ -48,7 +49,7 @@ Result<ProgramLog> open_log(const std::string& path, int flags) {
     log.fd.reset(::open(path.c_str(),
                         O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | flags, 0600));
     if (!log.fd)
-        return system_error(errno, "cannot open the log " + path,
+        return system_error(errno, "cannot open the log " + quoted(path),
                             "RFORK_LOG must name a file that you may write on the target");
     return log;
 }
@@ -57,9 +58,9 @@ Result<ProgramLog> open_log(const std::string& path, int flags) {
 Result<void> check_log(const ProgramLog& log) {
     struct stat status;
     if (::fstat(log.fd.get(), &status) != 0)
-        return system_error(errno, "cannot examine the log " + log.path);
+        return system_error(errno, "cannot examine the log " + quoted(log.path));
     if (!S_ISREG(status.st_mode) || status.st_uid != ::geteuid())
-        return Error{EPERM, "the log " + log.path +
+        return Error{EPERM, "the log " + quoted(log.path) +
                                 " is there already and no regular file of your own: choose "
                                 "another name by RFORK_LOG"};
     return {};
@@ -121,7 +122,7 @@ Result<ProgramLog> open_program_log(const LogName& name, pid_t process) {
                 return good.error();
         return log;
     }
-    return Error{EEXIST, "a thousand logs called " + path + " are there already: remove some"};
+    return Error{EEXIST, "a thousand logs called " + quoted(path) + " are there already: remove some"};
 }
 
 std::string status_file_of(const std::string& log) {

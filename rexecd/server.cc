@@ -252,7 +252,7 @@ void Server::finish(const image::Id& request, bool proved, const Answer& answer)
                             remote::address_text(caller.address);
     if (answer.kind == MessageKind::resumed)
         log(Level::info, who + ": runs as process " + std::to_string(answer.pid) +
-                             (answer.log.empty() ? "" : ", output: " + answer.log));
+                             (answer.log.empty() ? "" : ", output: " + quoted(answer.log)));
     else
         log(Level::notice, who + ": refused: " + answer.sentence);
 }

@@ -5,18 +5,21 @@
 //   id HEX         the image's id; otherwise the digits of its name
 //   user NUMBER    otherwise that of the directory's name
 //   log PATTERN    of the log's name
+//   program NAME   the program's own
 //   request HEX    the request's id; otherwise random
 //   offset SECONDS the time stamp is off by that much
 //   key FILE       otherwise RFORK_KEY_FILE
 //   copies N       the very same datagram that many times
 //   kind N         1 request, 2 cancel, 6 hello, 8 acknowledge ...
 //   wait MS        for an answer; otherwise 5000
+//   once YES       not again and again, as a caller would, each time with a nonce of its own
 //
 // ask of FILE - says the id of the image FILE, and where its metadata, its pages and its end are
 #include "conversation.h"
 
 #include "image/reader.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 
@@ -24,10 +27,13 @@ using namespace rfork;
 
 namespace {
 
+constexpr int again_ms = 300;
+
 struct Options {
     remote::Message message;
     long offset = 0;
     int copies = 1, wait_ms = 5000;
+    bool once = false;
     std::string key_file = "key";
 };
 
@@ -55,6 +61,8 @@ Options parse(int argc, char** argv) {
             message.user = message.outer_user = static_cast<std::uint32_t>(std::stoul(value));
         else if (option == "log")
             message.log = value;
+        else if (option == "program")
+            message.program = value;
         else if (option == "request")
             message.request = test::id_from(value);
         else if (option == "offset")
@@ -67,6 +75,8 @@ Options parse(int argc, char** argv) {
             message.kind = static_cast<remote::MessageKind>(std::stoi(value));
         else if (option == "wait")
             options.wait_ms = std::stoi(value);
+        else if (option == "once")
+            options.once = true;
         else
             std::exit((std::fprintf(stderr, "ask: no option %s\n", argv[i]), 2));
     }
@@ -80,7 +90,9 @@ int tell(const std::optional<remote::Message>& answer) {
     case remote::MessageKind::welcome:
         return std::printf("welcome to %s\n", answer->host.c_str()), 0;
     case remote::MessageKind::resumed:
-        return std::printf("resumed %ld\n", answer->pid), 0;
+        return std::printf("resumed %ld%s%s\n", answer->pid, answer->log.empty() ? "" : ", output: ",
+                           answer->log.c_str()),
+               0;
     case remote::MessageKind::refused: {
         const char* name = ::strerrorname_np(answer->error);
         return std::printf("refused %s: %s\n", name ? name : "0", answer->sentence.c_str()), 0;
@@ -101,17 +113,23 @@ int main(int argc, char** argv) {
     const remote::Key key = test::must(remote::read_key(options.key_file), "ask");
     test::Conversation rexecd(argv[1], "ask");
 
-    const remote::Datagram datagram =
-        test::with_right_mac(test::content_of(options.message, key, options.offset), key);
-    for (int i = 0; i < options.copies; ++i)
-        rexecd.send(datagram);
+    const auto send = [&] {
+        const remote::Datagram datagram =
+            test::with_right_mac(test::content_of(options.message, key, options.offset), key);
+        for (int i = 0; i < options.copies; ++i)
+            rexecd.send(datagram);
+    };
+    send();
     const std::uint64_t deadline = test::realtime_ns() + std::uint64_t(options.wait_ms) * 1'000'000;
     for (std::uint64_t now; (now = test::realtime_ns()) < deadline;) {
-        auto received = rexecd.receive(int((deadline - now) / 1'000'000) + 1);
+        const int left_ms = int((deadline - now) / 1'000'000) + 1;
+        auto received = rexecd.receive(options.once ? left_ms : std::min(left_ms, again_ms));
         auto answer = received ? remote::open(*received, key) : std::nullopt;
         if (answer && test::same_id(answer->request, options.message.request) &&
             answer->kind != remote::MessageKind::working)
             return tell(answer);
+        if (!received && !options.once)
+            send();
     }
     return tell(std::nullopt);
 }

@@ -1,7 +1,8 @@
 // hostile HOST TICKET strangers SEED COUNT - datagrams that deserve silence, mutations of a request
 //   for the image with that TICKET, "u<uid>.<digits>/rfork.<digits>", which must be there; says how
-//   many were sent and answered, exit status 1 when any was answered. Behind every few it asks something that is answered, and waits for that: so
-//   none is lost for want of room in the socket, and a daemon that hangs or dies is noticed.
+//   many were sent and answered, exit status 1 when any was answered. Behind every few it asks
+//   something that is answered, and waits for that: so none is lost for want of room in the socket,
+//   and a daemon that hangs or dies is noticed.
 // hostile HOST TICKET flood SEED SECONDS   - as many as the network takes, half of them authenticated
 #include "conversation.h"
 

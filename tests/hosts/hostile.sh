@@ -3,19 +3,20 @@
 ask=$RFORK_BUILD/tests/hosts/ask
 hostile=$RFORK_BUILD/tests/hosts/hostile
 
+# Names of images are as in requests: a user's directory in the spool, and the ticket in it.
 image_in_spool() { # sets image, the name of one that waits there
     local file
-    for file in "$RFORK_SPOOL"/rfork.*; do
-        image=${file##*/}
-        [[ $image =~ ^rfork\.[0-9a-f]{32}$ ]] && return 0
+    for file in "$RFORK_SPOOL"/u*/rfork.*; do
+        image=${file#"$RFORK_SPOOL"/}
+        [[ $image =~ ^u[0-9]+\.[0-9a-f]{32}/rfork\.[0-9a-f]{32}$ ]] && return 0
     done
     return 1
 }
 
-# A caller on oak whose image waits in the spool because the daemon on elm stands still. Sets caller,
-# image. COMMAND... makes it somebody else's.
+# A caller on oak whose image waits in the spool because its requests do not get through to elm. Sets
+# caller, image. COMMAND... makes it somebody else's.
 caller_waits() { # [COMMAND...]
-    kill -STOP "${daemon[rexecd.elm]}"
+    lose request
     rm -f /mnt/copies
     for stream in /mnt/said /mnt/hop.log; do
         : >"$stream"
@@ -26,8 +27,8 @@ caller_waits() { # [COMMAND...]
     eventually 10 image_in_spool || fail "the caller on oak writes no image"
 }
 
-caller_goes_on() { # with the daemon; its status is of no interest
-    kill -CONT "${daemon[rexecd.elm]}"
+caller_goes_on() { # its status is of no interest
+    switch heal
     wait "$caller" || :
 }
 
@@ -40,11 +41,44 @@ keep_an_image() {
     said '^PARENT$'
     none_lost_none_doubled
     eventually 5 no_logs || fail "left in the spool: $files"
+    eventually 10 spool_is_clean || fail "left in the spool: $files"
     rm /mnt/copies
 }
 
-good_image() { # NAME: lies in the spool once more
+good_image() { # NAME: lies in the spool once more, and nobody has decided yet
+    no_image "$1"
     cp -p /mnt/good "$RFORK_SPOOL/$1"
+}
+
+no_image() { # NAME
+    rm -rf "$RFORK_SPOOL/$1" "$RFORK_SPOOL/$1".*
+}
+
+# Sets names: what NAME's ticket, and what else begins like it, is called.
+names_of() { # NAME
+    names=$(cd "$RFORK_SPOOL/${1%/*}" && ls -d "${1#*/}"* 2>/dev/null) || :
+}
+
+undecided() { # NAME
+    names_of "$1"
+    [ "$names" = "${1#*/}" ]
+}
+
+runs_in_spool() { # NAME: the ticket has been won by a stub, and by one only; sets names
+    names_of "$1"
+    [[ $names =~ ^${1#*/}\.(run|ack)\.[0-9a-f]{32}\.[a-z]+\.[0-9]+$ ]]
+}
+
+given_up() { # NAME
+    names_of "$1"
+    [ "$names" = "${1#*/}.back" ]
+}
+
+# A directory of a user's own in the spool, made as he would. Sets directory, its name.
+make_user_directory() { # UID
+    directory=u$1.$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+    mkdir -m 700 "$RFORK_SPOOL/$directory"
+    chown "$1:$1" "$RFORK_SPOOL/$directory"
 }
 
 asked() { # REGEX NAME [OPTION VALUE]...: the answer on elm to a request for NAME

@@ -52,10 +52,10 @@ hosts() { # COUNT
 show_why_it_failed() {
     local status=$? file
     [ $status != 0 ] && [ $status != 77 ] || return 0
-    for file in /mnt/*.log /mnt/notes /mnt/said /mnt/copies "$RFORK_SPOOL"/*.out; do
-        [ ! -s "$file" ] || sed "s|^|${file##*/}: |" "$file"
+    for file in /mnt/*.log /mnt/notes /mnt/said /mnt/copies "$RFORK_SPOOL"/u*/*.{out,status}; do
+        [ ! -s "$file" ] || [ ! -f "$file" ] || sed "s|^|${file##*/}: |" "$file"
     done
-    ls -lA "$RFORK_SPOOL"
+    ls -lAR "$RFORK_SPOOL"
 }
 
 on() { # HOST COMMAND...
@@ -65,6 +65,18 @@ on() { # HOST COMMAND...
 switch() { # loss PERCENT | duplicate PERCENT | drop MATCH... | heal
     command -v nft >/dev/null || skip "without nft (package nftables) no datagram gets lost"
     "$here/netns-hosts" "$@"
+}
+
+declare -A kind_number=([request]=1 [cancel]=2 [working]=3 [resumed]=4 [refused]=5
+    [hello]=6 [welcome]=7 [acknowledge]=8)
+
+# From now on all datagrams of these kinds are lost, and those of others are not.
+lose() { # KIND...
+    local kind numbers=
+    for kind; do
+        numbers+="${numbers:+, }${kind_number[$kind]}"
+    done
+    switch drop ip protocol udp @th,96,8 "{ $numbers }" # behind UDP's header and the magic
 }
 
 address() { # HOST
@@ -198,8 +210,8 @@ every_parent_has_a_copy() {
 
 # --- the end --------------------------------------------------------------------------------------
 
-# The daemons end cleanly, and then there is no file of rfork's in the spool, no zombie, and no
-# process that this script has not started.
+# The daemons end cleanly, and then there is no file of rfork's in the spool (users' directories are
+# theirs, and stay), no zombie, and no process that this script has not started.
 nothing_is_left() {
     local name
     eventually 10 spool_is_clean || fail "left in the spool: $files"
@@ -210,8 +222,15 @@ nothing_is_left() {
     eventually 5 no_strangers || fail "processes left: $strangers"
 }
 
-spool_is_clean() {
+spool_is_clean() { # sets files
     files=$(find "$RFORK_SPOOL" -name '.rfork.*' -o -name 'rfork.*')
+    [ -z "$files" ]
+}
+
+# What a daemon that was killed, or never heard of it, leaves of a copy whose caller knows of it: its
+# image, until somebody sweeps. Nothing else may be there.
+only_acknowledged_are_left() {
+    files=$(find "$RFORK_SPOOL" \( -name '.rfork.*' -o -name 'rfork.*' \) ! -name '*.ack.*')
     [ -z "$files" ]
 }
 
