@@ -179,6 +179,12 @@ hop_from() { # HOST TARGET [COUNT]
     [ $status -le 1 ] || fail "hop on $1 ended with status $status"
 }
 
+# Runs ends, whose copy on TARGET ends as it is told. Its streams are pipes, so that what the copy says
+# goes to its log. Sets outcome, what the caller was told.
+ends_on() { # TARGET HOW [WORDS]
+    outcome=$(on oak "$RFORK_BUILD/tests/programs/ends" "$@" </dev/null 2>&1 | cat)
+}
+
 said() { # REGEX: what the caller of one rfork() was told
     grep -qE -e "$1" /mnt/said || fail "the caller was told $(cat /mnt/said), not $1"
 }
