@@ -1,9 +1,9 @@
 /*
  * rfork: fork(2) across the network.
  *
- *     if (rfork("otherhost") == PARENT)
- *         exit(0);
- *     // ... the program goes on here, on otherhost
+ *     if (move_to("otherhost") < 0)
+ *         fprintf(stderr, "still here: %s\n", rfork_strerror_last());
+ *     // ... the program goes on, on otherhost
  *
  * C89 and later, and C++. Link with -lrfork (CMake rfork::rfork, pkg-config rfork).
  */
@@ -95,6 +95,46 @@ RFORK_API int rfork(const char *host);
 RFORK_API int rfork_checkpoint(const char *path);
 
 /*
+ * rfork_move - go on on another machine, and nowhere else
+ *
+ * Like rfork(), but the program goes on on `host` and ends here: the call returns RFORK_CHILD (0)
+ * there, or -1 here, and the program has never run in two places. From the moment at which it is
+ * frozen until the answer its other threads stand still, and no handler of a signal runs; what
+ * arrives for a handler is delivered if the call fails. When the copy runs, the original ends with
+ * status 0, as by _exit(2): no exit handlers, and nothing that stdio has buffered is written, since
+ * the copy does both. Signals that would end the program by default end it also while it waits.
+ *
+ * A program that has children, ended or not, is refused (ENOTSUP), for it would go on without them.
+ */
+RFORK_API int rfork_move(const char *host);
+
+/*
+ * rfork_with, rfork_checkpoint_with - the same with options
+ *
+ * `options` may be NULL. Begin with RFORK_OPTIONS_INIT; `flags` is a sum of
+ *
+ *   RFORK_END             the original ends when the copy runs, or the file is complete; as in
+ *                         rfork_move(), no thread of it has run on since the freeze.
+ *   RFORK_LEAVE_CHILDREN  children stay behind, as with fork(2); without it a program that has some
+ *                         is refused, but for rfork() itself.
+ *
+ * errno EINVAL also for options that this version of the library does not know.
+ */
+enum { RFORK_END = 1, RFORK_LEAVE_CHILDREN = 2 };
+
+struct rfork_options {
+    size_t size; /* sizeof(struct rfork_options) */
+    unsigned int flags;
+    unsigned int reserved; /* 0 */
+};
+
+#define RFORK_OPTIONS_INIT                                                                         \
+    { sizeof(struct rfork_options), 0, 0 }
+
+RFORK_API int rfork_with(const char *host, const struct rfork_options *options);
+RFORK_API int rfork_checkpoint_with(const char *path, const struct rfork_options *options);
+
+/*
  * rfork_atfork - steps of the program's own around every call
  *
  * Registers functions as pthread_atfork(3) does for fork(2): `prepare` is called before the process
@@ -171,20 +211,7 @@ RFORK_API const char *rfork_strerror_last(void);
 #define PARENT RFORK_PARENT
 #define CHILD RFORK_CHILD
 
-/*
- * move_to - go on on another machine, and nowhere else
- *
- * An expression: RFORK_CHILD (0) on `host`; on failure -1 and the program goes on here. The caller
- * left behind ends with exit(0), so what stdio had buffered is written by both: flush before
- * moving.
- */
-#define move_to(host) rfork_move_to_(rfork(host))
-
-RFORK_INLINE int rfork_move_to_(int outcome) {
-    if (outcome == RFORK_PARENT)
-        exit(0);
-    return outcome;
-}
+#define move_to(host) rfork_move(host)
 
 RFORK_INLINE int report(const char *monitor, const char *message) {
     return rfork_report(monitor, message);

@@ -1,6 +1,7 @@
 // freeze(): a copy of the caller writes itself into a file while the caller waits.
 #pragma once
 
+#include "api/halt.h"
 #include "api/session.h"
 #include "base/result.h"
 #include "capture/snapshot.h"
@@ -21,6 +22,8 @@ struct FreezeOrder {
     capture::Monitor monitor;
     int patience_ms = 0; // with threads that have called rfork_block()
     capture::Ignored ignored;
+    bool ends = false; // the original does, if all goes well: the program is to halt until then
+    bool leaves_children = false; // as fork(2) does; else they are an obstacle
 };
 
 struct Frozen {
@@ -33,7 +36,7 @@ struct Frozen {
 };
 
 // The copy has written its image when this returns, but may take a while to end.
-Result<Frozen> freeze(const Session& session, const FreezeOrder& order);
+Result<Frozen> freeze(const Session& session, const FreezeOrder& order, Halt& halt);
 
 // What the call returns in a child that a signal handler forked in the middle of it.
 Error forked_meanwhile();

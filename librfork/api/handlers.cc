@@ -48,12 +48,13 @@ struct Registered {
 
 } // namespace
 
-extern "C" int rfork_call_with_handlers(const char* argument, Operation operation) {
+extern "C" int rfork_call_with_handlers(const char* argument, const rfork_options* options,
+                                        Operation operation) {
     const Registered registered;
     const int before = errno;
     registered.prepare();
     errno = before;
-    const int outcome = rfork_enter(argument, operation);
+    const int outcome = rfork_enter(argument, options, operation);
     const int error = errno;
     registered.finish(outcome);
     errno = error;

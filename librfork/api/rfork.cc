@@ -1,4 +1,4 @@
-// rfork(), rfork_checkpoint() and rfork_report(), told as lists of steps.
+// rfork(), rfork_checkpoint(), their kin and rfork_report(), told as lists of steps.
 #include "api/public.h"
 
 #include "api/arena.h"
@@ -6,6 +6,7 @@
 #include "api/clock.h"
 #include "api/freeze.h"
 #include "api/last_error.h"
+#include "api/options.h"
 #include "api/sections.h"
 #include "api/settings.h"
 #include "api/timing.h"
@@ -124,7 +125,7 @@ void discard(const FreezeOrder& order) {
     unlink((order.directory + "/" + order.name).c_str());
 }
 
-Result<int> remote_fork(const Session& session, const char* host) {
+Result<int> remote_fork(const Session& session, const char* host, const Options& options) {
     const pid_t caller = getpid();
     // Everything that can be wrong without touching the process comes first.
     if (!host)
@@ -177,9 +178,12 @@ Result<int> remote_fork(const Session& session, const char* host) {
     order.temporary = remote::temporary_name(order.id);
     order.name = errand.ticket;
     order.ignored = *ignored;
+    order.ends = options.ends;
+    order.leaves_children = options.leaves_children || ignored->has(capture::Sort::children);
     order.patience_ms = settings->timeout_ms;
     order.monitor = narrator->dump_started(host);
-    const Result<Frozen> frozen = freeze(session, order);
+    Halt halt;
+    const Result<Frozen> frozen = freeze(session, order, halt);
     if (!frozen) {
         narrator->failed(frozen.error());
         return frozen.error();
@@ -214,12 +218,14 @@ Result<int> remote_fork(const Session& session, const char* host) {
         }
     }
     remote::acknowledge(errand);
+    if (options.ends)
+        end_original();
     last_times = {frozen->fork_ns, frozen->stall_ns, frozen->write_ns, monotonic_ns() - asked,
                   reply.first_sent};
     return RFORK_PARENT;
 }
 
-Result<int> checkpoint(const Session& session, const char* path) {
+Result<int> checkpoint(const Session& session, const char* path, const Options& options) {
     if (!path || !*path)
         return Error{EINVAL, "the path of the checkpoint is empty: pass a file name"};
     const std::string whole = path;
@@ -244,10 +250,15 @@ Result<int> checkpoint(const Session& session, const char* path) {
     if (!ignored)
         return ignored.error();
     order.ignored = *ignored;
-    const Result<Frozen> frozen = freeze(session, order);
+    order.ends = options.ends;
+    order.leaves_children = options.leaves_children || ignored->has(capture::Sort::children);
+    Halt halt;
+    const Result<Frozen> frozen = freeze(session, order, halt);
     if (!frozen)
         return frozen.error();
     reap_copy(frozen->copy);
+    if (options.ends)
+        end_original();
     last_times = {frozen->fork_ns, frozen->stall_ns, frozen->write_ns, 0, 0};
     return RFORK_PARENT;
 }
@@ -273,7 +284,8 @@ Result<void> report_line(const char* monitor, const char* message) {
 } // namespace
 
 // On the session's stack; entry.S returns what this returns.
-extern "C" int rfork_session_run(Session* session, const char* argument, Operation operation) {
+extern "C" int rfork_session_run(Session* session, const char* argument, const rfork_options* given,
+                                 Operation operation) {
     session->caller_errno = errno;
     if (call_in_progress)
         return fail({EBUSY, "a signal handler called rfork() while it was running: leave it to the "
@@ -283,8 +295,12 @@ extern "C" int rfork_session_run(Session* session, const char* argument, Operati
         return fail(r.error());
     CallInProgress in_progress(*session);
     OwnTurn turn;
-    const Result<int> outcome = operation == Operation::fork ? remote_fork(*session, argument)
-                                                             : checkpoint(*session, argument);
+    const Result<Options> options = read_options(given, operation);
+    if (!options)
+        return fail(options.error());
+    const Result<int> outcome = operation == Operation::checkpoint
+                                    ? checkpoint(*session, argument, *options)
+                                    : remote_fork(*session, argument, *options);
     if (!outcome)
         return fail(outcome.error());
     errno = session->caller_errno;

@@ -15,6 +15,8 @@
 #include <cstddef>
 #include <cstdint>
 
+struct rfork_options;
+
 namespace rfork::api {
 
 struct Session {
@@ -42,7 +44,7 @@ inline constexpr std::uint64_t session_arena_start = 1024 * 1024;
 extern thread_local bool call_in_progress;
 
 // What the session is for; entry.S passes it through.
-enum class Operation : int { fork = 0, checkpoint = 1 };
+enum class Operation : int { fork = 0, checkpoint = 1, move = 2 };
 
 extern "C" {
 // Called by entry.S with the caller's vector registers still live, so compiled without any.
@@ -50,8 +52,8 @@ extern "C" {
 Session* rfork_session_create();
 void rfork_session_destroy(Session*);
 
-// The C++ side of rfork() and rfork_checkpoint(); result and errno are the caller's.
-int rfork_session_run(Session*, const char* argument, Operation);
+// The C++ side of rfork(), rfork_checkpoint() and their kin; result and errno are the caller's.
+int rfork_session_run(Session*, const char* argument, const rfork_options*, Operation);
 int rfork_session_failed();
 
 // Where a copy comes to life: entry.S. Unmaps the stub, rdi..rdi+rsi, and returns CHILD from the

@@ -13,7 +13,7 @@ constexpr struct {
 } names[] = {
     {"socket", Sort::socket},   {"pipe", Sort::pipe},   {"device", Sort::device},
     {"deleted", Sort::deleted}, {"proc", Sort::proc},   {"other", Sort::other},
-    {"lock", Sort::lock},       {"async", Sort::async},
+    {"lock", Sort::lock},       {"async", Sort::async}, {"children", Sort::children},
 };
 
 std::string_view trimmed(std::string_view word) {
@@ -59,7 +59,7 @@ Result<Ignored> parse_ignored(std::string_view text) {
             return Error{EINVAL, "RFORK_IGNORE has the word '" + std::string(word) +
                                      "': it must be a list, with commas, of descriptors' numbers, "
                                      "inherited, socket, pipe, device, deleted, proc, other, lock, "
-                                     "async"};
+                                     "async, children"};
     }
     return ignored;
 }

@@ -18,8 +18,9 @@ enum class Sort : unsigned {
     deleted, // files that cannot be had again by their path
     proc,
     other,
-    lock,  // not the file: that it is locked
-    async, // likewise: O_ASYNC
+    lock,     // not the file: that it is locked
+    async,    // likewise: O_ASYNC
+    children, // processes
 };
 
 struct Ignored {

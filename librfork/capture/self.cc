@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 // glibc 2.35 and later register a restartable-sequences area for every thread, at this offset from
@@ -163,6 +164,12 @@ Error cannot_carry(const std::string& what, const std::string& remedy) {
     return {ENOTSUP, what + ", which an image cannot carry yet: " + remedy};
 }
 
+bool has_children() {
+    siginfo_t info;
+    return arch::syscall(SYS_waitid, P_ALL, 0, &info,
+                         WEXITED | WSTOPPED | WCONTINUED | WNOHANG | WNOWAIT, nullptr) != -ECHILD;
+}
+
 // Of the thread whose tid is the pid.
 void mark_leader(Thread& thread) {
     if (thread.record.tid == std::int32_t(arch::syscall(SYS_getpid)))
@@ -177,6 +184,7 @@ OwnFacts ask_own_facts(std::string directory, const SavedRegisters& saved) {
     facts.kernel = ask_kernel();
     facts.threads.push_back(ask_thread(saved));
     mark_leader(facts.threads.front());
+    facts.has_children = has_children();
     facts.timers_asked = monotonic_ns();
     ask_interval_timers(facts.kernel);
     facts.posix_timers = ask_posix_timers();

@@ -27,6 +27,7 @@ struct OwnFacts {
     std::vector<Thread> threads; // the caller first
     Result<std::vector<PosixTimer>> posix_timers = std::vector<PosixTimer>();
     std::uint64_t timers_asked = 0; // CLOCK_MONOTONIC, ns
+    bool has_children = false;      // of those that end with SIGCHLD
     // Of the process and of this thread.
     std::uint64_t pending_set = 0;
     // What a tracer adds; all signals are blocked until the copy is made.

@@ -21,7 +21,7 @@ namespace {
 constexpr std::uint32_t one_more_met = 1u << 28; // above all tids
 
 // What the helper is asked for, in this order.
-enum : std::uint32_t { to_stop = 1, to_read_pending, to_rescue, to_end };
+enum : std::uint32_t { to_stop = 1, to_read_pending, to_park, to_rescue, to_end };
 
 std::uint64_t now_ns() {
     timespec t{};
@@ -129,6 +129,16 @@ Result<void> Standstill::end() {
     return {};
 }
 
+Result<void> Standstill::hold() {
+    if (!helper_id_)
+        return {};
+    if (Result<void> r = ask(to_park); !r)
+        return r;
+    request(to_end);
+    await_helper();
+    return {};
+}
+
 // The helper's clone had no exit signal, so only __WALL finds it.
 int Standstill::await_helper() {
     int status = 0;
@@ -142,6 +152,15 @@ int Standstill::await_helper() {
 // stacks of ours: another helper, and another, brings them back to theirs.
 Error Standstill::helper_died() {
     const int status = await_helper();
+    bring_back_all();
+    if (WIFEXITED(status))
+        return {ENOMEM, "not enough working memory to stop the threads of the process: raise the "
+                        "limit on virtual memory (ulimit -v)"};
+    return {EIO, "the process that was to stop the other threads was killed: try again"};
+}
+
+// By as many helpers as it takes.
+void Standstill::bring_back_all() {
     while (tracer_.has_strayed()) {
         constexpr timespec a_moment{0, 1'000'000};
         if (start_helper() < 0) {
@@ -152,10 +171,6 @@ Error Standstill::helper_died() {
             request(to_end);
         await_helper();
     }
-    if (WIFEXITED(status))
-        return {ENOMEM, "not enough working memory to stop the threads of the process: raise the "
-                        "limit on virtual memory (ulimit -v)"};
-    return {EIO, "the process that was to stop the other threads was killed: try again"};
 }
 
 void Standstill::work(Standstill* here) {
@@ -178,6 +193,8 @@ void Standstill::help() {
         if (next == to_stop) {
             began_ = now_ns();
             outcome_ = tracer_.stop();
+        } else if (next == to_park) {
+            outcome_ = tracer_.park();
         } else if (next == to_rescue) {
             tracer_.rescue();
         } else {

@@ -2,9 +2,9 @@
 //
 // begin() starts a helper: a process that shares our memory, with an empty descriptor table of its
 // own and a stack out of the session, and that nobody's wait(2) finds. It stops and reads the other
-// threads (tracer.h), and holds them until end(). As long as it works, the calling thread does
-// nothing but wait, so the two can share the thread pointer and the arena; while the calling thread
-// works, the helper only waits.
+// threads (tracer.h), and holds them until end() or hold(). As long as it works, the calling thread
+// does nothing but wait, so the two can share the thread pointer and the arena; while the calling
+// thread works, the helper only waits.
 #pragma once
 
 #include "capture/tracer.h"
@@ -21,7 +21,10 @@ class Standstill {
         : stack_top_(stack_top), caller_(pid_t(arch::syscall(SYS_gettid))),
           tracer_(std::move(directory), pid_t(arch::syscall(SYS_getpid)), caller_,
                   std::move(zones)) {}
-    ~Standstill() { (void)bool(end()); }
+    ~Standstill() {
+        (void)bool(end());
+        bring_back_all();
+    }
     Standstill(const Standstill&) = delete;
     Standstill& operator=(const Standstill&) = delete;
 
@@ -31,8 +34,12 @@ class Standstill {
     Result<void> read_pending(std::uint64_t callers, std::vector<PendingSignal>& to);
     // Everybody goes on. Nothing if there is no standstill. An error if it had ended before.
     Result<void> end();
+    // Instead of end(): the helper ends, and the others stay where they are, held by nobody but
+    // themselves (Tracer::park()), until this object ends. After an error they run.
+    Result<void> hold();
 
     explicit operator bool() const { return helper_id_ != 0; }
+    pid_t helper() const { return helper_id_; }
 
     // What the others were doing; after read_pending().
     std::vector<Thread> threads;
@@ -48,6 +55,7 @@ class Standstill {
     std::uint32_t next_request(std::uint32_t met);
     int await_helper();
     Error helper_died();
+    void bring_back_all();
 
     std::uint64_t stack_top_;
     pid_t caller_;

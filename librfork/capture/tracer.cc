@@ -400,48 +400,49 @@ Result<void> Tracer::read_pending(std::uint64_t callers, std::vector<PendingSign
     return done;
 }
 
+arch::Registers Tracer::call_of_inquiry(std::size_t index) {
+    const std::uint8_t* top = stacks_.data() + (index + 1) * inquiry_stack_size;
+    return arch::calling(tracees_[index].registers, reinterpret_cast<std::uint64_t>(&rfork_inquire),
+                         reinterpret_cast<std::uint64_t>(&inquiries_[index]),
+                         reinterpret_cast<std::uint64_t>(top));
+}
+
 // All at once, so that they can answer at the same time.
 Result<void> Tracer::inquire() {
     Rights own_rights{}; // of this process, which are those of the thread that has made it
     ask_rights(own_rights);
-    std::vector<Inquiry> inquiries(tracees_.size());
-    std::vector<std::uint8_t> stacks(tracees_.size() * inquiry_stack_size);
-    stacks_ = reinterpret_cast<std::uint64_t>(stacks.data());
-    stacks_end_ = stacks_ + stacks.size();
+    inquiries_.resize(tracees_.size());
+    stacks_.resize(tracees_.size() * inquiry_stack_size);
     touched_ = true;
     for (std::size_t i = 0; i < tracees_.size(); ++i) {
         Tracee& tracee = tracees_[i];
-        const auto top =
-            reinterpret_cast<std::uint64_t>(stacks.data() + (i + 1) * inquiry_stack_size);
-        const arch::Registers call =
-            arch::calling(tracee.registers, reinterpret_cast<std::uint64_t>(&rfork_inquire),
-                          reinterpret_cast<std::uint64_t>(&inquiries[i]), top);
         tracee.inquiring = true;
-        if (set_mask(tracee.tid, all_signals) < 0 || set_registers(tracee.tid, call) < 0 ||
+        if (set_mask(tracee.tid, all_signals) < 0 ||
+            set_registers(tracee.tid, call_of_inquiry(i)) < 0 ||
             trace(PTRACE_CONT, tracee.tid, 0, 0) < 0)
             return died(tracee.tid);
     }
     for (std::size_t first = 0; first < tracees_.size();) {
-        if (__atomic_load_n(&inquiries[first].answered, __ATOMIC_ACQUIRE)) {
+        if (__atomic_load_n(&inquiries_[first].answered, __ATOMIC_ACQUIRE)) {
             trace(PTRACE_INTERRUPT, tracees_[first++].tid, 0, 0);
             continue;
         }
         constexpr timespec a_moment{0, 1'000'000};
-        if (arch::syscall(SYS_futex, &inquiries[first].answered, FUTEX_WAIT_PRIVATE, 0, &a_moment,
+        if (arch::syscall(SYS_futex, &inquiries_[first].answered, FUTEX_WAIT_PRIVATE, 0, &a_moment,
                           nullptr, 0) != -ETIMEDOUT)
             continue;
         if (now_ns() > deadline_)
             return died(tracees_[first].tid);
         for (std::size_t i = first; i < tracees_.size(); ++i)
-            if (!inquiries[i].answered && !keep_going(tracees_[i].tid))
+            if (!inquiries_[i].answered && !keep_going(tracees_[i].tid))
                 return died(tracees_[i].tid);
     }
     for (std::size_t i = 0; i < tracees_.size(); ++i) {
         if (!bring_back(tracees_[i]))
             return died(tracees_[i].tid);
-        take_answers(inquiries[i], tracees_[i].thread.record);
-        tracees_[i].pending = inquiries[i].pending;
-        if (inquiries[i].rights != own_rights)
+        take_answers(inquiries_[i], tracees_[i].thread.record);
+        tracees_[i].pending = inquiries_[i].pending;
+        if (inquiries_[i].rights != own_rights)
             return Error{ENOTSUP, "thread " + std::to_string(tracees_[i].tid) +
                                       " has other rights than the calling thread (user, group, "
                                       "capabilities, no_new_privs), which an image cannot "
@@ -465,7 +466,29 @@ bool Tracer::bring_back(Tracee& tracee) {
     return false;
 }
 
+// Each is made to inquire once more, which it does not come back from by itself.
+Result<void> Tracer::park() {
+    touched_ = true;
+    Result<void> done;
+    for (std::size_t i = 0; done && i < tracees_.size(); ++i)
+        if (set_mask(tracees_[i].tid, all_signals) < 0 ||
+            set_registers(tracees_[i].tid, call_of_inquiry(i)) < 0)
+            done = died(tracees_[i].tid);
+    for (const Tracee& tracee : tracees_) {
+        if (done) {
+            trace(PTRACE_DETACH, tracee.tid, 0, 0);
+        } else {
+            set_registers(tracee.tid, tracee.registers);
+            set_mask(tracee.tid, tracee.mask);
+        }
+    }
+    parked_ = bool(done);
+    return done;
+}
+
 void Tracer::release() {
+    if (parked_)
+        return;
     for (Tracee& tracee : tracees_) {
         if (tracee.inquiring) {
             trace(PTRACE_INTERRUPT, tracee.tid, 0, 0);
@@ -491,8 +514,8 @@ bool Tracer::rescue(const Tracee& tracee) {
     if (!wait_until_stopped(now))
         return false;
     if (now.stopped && read_position(now)) {
-        const std::uint64_t sp = now.registers.rsp;
-        if (sp >= stacks_ && sp < stacks_end_)
+        const auto start = reinterpret_cast<std::uint64_t>(stacks_.data());
+        if (now.registers.rsp - start < stacks_.size())
             set_registers(tracee.tid, tracee.registers);
         if ((now.mask | bit(SIGTRAP) | bit(SIGKILL) | bit(SIGSTOP)) == all_signals)
             set_mask(tracee.tid, tracee.mask);
@@ -510,7 +533,7 @@ void Tracer::rescue() {
     if (!all)
         return;
     tracees_.clear();
-    touched_ = false;
+    touched_ = parked_ = false;
 }
 
 std::vector<Thread> Tracer::take_threads() {

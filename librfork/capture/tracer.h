@@ -49,9 +49,12 @@ class Tracer {
     Result<void> read_pending(std::uint64_t callers, std::vector<PendingSignal>& to);
     // Lets them go on where they were.
     void release();
+    // Instead of release(): they wait in code of ours, all signals blocked, and nobody traces them,
+    // so whoever is killed, none of them runs on. After an error they are where they were.
+    Result<void> park();
 
-    // After the death of the process that called stop(), in another one that shares its memory:
-    // threads that it has left in an inquiry, or with signals blocked, are brought back.
+    // In another process that shares our memory, after park(), or after the death of the one that
+    // called stop(): threads that are in code of ours, or have signals blocked, are brought back.
     void rescue();
     bool has_strayed() const { return touched_; }
 
@@ -94,6 +97,7 @@ class Tracer {
     Result<void> step(Tracee& tracee);
     Result<void> run_on(Tracee& tracee);
     Result<void> inquire();
+    arch::Registers call_of_inquiry(std::size_t index);
     bool bring_back(Tracee& tracee);
     bool rescue(const Tracee& tracee);
     Result<void> remember(Tracee& tracee);
@@ -105,8 +109,10 @@ class Tracer {
     std::vector<NoStandingZone> zones_;
     std::vector<Tracee> tracees_;
     std::uint64_t deadline_ = 0;
-    std::uint64_t stacks_ = 0, stacks_end_ = 0; // of the inquiries
+    std::vector<Inquiry> inquiries_;   // one a tracee
+    std::vector<std::uint8_t> stacks_; // of the inquiries
     bool touched_ = false; // some thread's registers or mask are not its own, or may not be
+    bool parked_ = false;
 };
 
 } // namespace rfork::capture

@@ -14,7 +14,7 @@
 // hashed, or the other way round, such a page would now and then contradict its own hash, and an
 // image that was reported good would be refused by every stub. So each extent is copied once, into
 // memory that nobody else knows, and both are done from there. (The last of what is not the page's
-// own is taken away as well where that is possible: api/freeze.cc gives up the restartable
+// own is taken away as well where that is possible: api/copy.cc gives up the restartable
 // sequences before all else.) Metadata are built in such memory, and the front is hashed as it is
 // read back.
 #include "image/writer.h"

@@ -9,13 +9,16 @@
 
     .text
 
-    .macro ENTRY name operation
+    .macro ENTRY name operation options=none
     .globl \name
     .type \name, @function
 \name:
     .cfi_startproc
     endbr64
-    mov     $\operation, %esi
+    .ifc \options, none
+    xor     %esi, %esi
+    .endif
+    mov     $\operation, %edx
     cmpl    $0, rfork_handler_count(%rip)
     jne     rfork_call_with_handlers
     jmp     rfork_enter
@@ -25,11 +28,14 @@
 
     ENTRY rfork 0
     ENTRY rfork_checkpoint 1
+    ENTRY rfork_move 2
+    ENTRY rfork_with 0 options=given
+    ENTRY rfork_checkpoint_with 1 options=given
 
     .globl rfork_enter
     .hidden rfork_enter
     .type rfork_enter, @function
-rfork_enter:                            // rdi: argument, esi: operation
+rfork_enter:                            // rdi: argument, rsi: options or 0, edx: operation
     .cfi_startproc
     push    %rbp
     .cfi_adjust_cfa_offset 8
@@ -42,8 +48,11 @@ rfork_enter:                            // rdi: argument, esi: operation
     .cfi_offset r12, -32
     push    %r13
     .cfi_offset r13, -40
+    push    %r14
+    .cfi_offset r14, -48
     mov     %rdi, %r12
-    mov     %esi, %r13d
+    mov     %rsi, %r13
+    mov     %edx, %r14d
     and     $-16, %rsp
     call    rfork_session_create        // uses general registers only
     test    %rax, %rax
@@ -51,8 +60,9 @@ rfork_enter:                            // rdi: argument, esi: operation
 
     mov     %rax, %rbx
     mov     %r15, REG_R15(%rbx)
-    mov     %r14, REG_R14(%rbx)
-    mov     -24(%rbp), %rax             // r13, r12, rbx, rbp as they were on entry
+    mov     -32(%rbp), %rax             // r14, r13, r12, rbx, rbp as they were on entry
+    mov     %rax, REG_R14(%rbx)
+    mov     -24(%rbp), %rax
     mov     %rax, REG_R13(%rbx)
     mov     -16(%rbp), %rax
     mov     %rax, REG_R12(%rbx)
@@ -79,7 +89,8 @@ rfork_enter:                            // rdi: argument, esi: operation
     mov     SESSION_STACK_TOP(%rbx), %rsp
     mov     %rbx, %rdi
     mov     %r12, %rsi
-    mov     %r13d, %edx
+    mov     %r13, %rdx
+    mov     %r14d, %ecx
     cld
     call    rfork_session_run
     mov     %eax, %r12d
@@ -92,12 +103,13 @@ rfork_enter:                            // rdi: argument, esi: operation
     jmp     6f
 5:  fxrstor64 SESSION_XSTATE(%rbx)
 6:
-    lea     -24(%rbp), %rsp
+    lea     -32(%rbp), %rsp
     and     $-16, %rsp
     mov     %rbx, %rdi
     call    rfork_session_destroy       // uses general registers only
     mov     %r12d, %eax
-1:  lea     -24(%rbp), %rsp
+1:  lea     -32(%rbp), %rsp
+    pop     %r14
     pop     %r13
     pop     %r12
     pop     %rbx

@@ -1,0 +1,220 @@
+// It is made by a raw clone(2): no atfork handlers, no locks of libc, and no SIGCHLD, so that
+// neither the caller's handler nor its wait(-1) ever sees it. It has its own descriptor table: what
+// the library opens and closes here cannot drop a file lock of the caller, and the caller's pipe
+// ends and sockets are closed before the long work begins, so that no peer waits for the copy.
+#include "api/copy.h"
+
+#include "api/arena.h"
+#include "api/clock.h"
+#include "api/image_file.h"
+#include "api/inherited.h"
+#include "api/last_error.h"
+#include "api/memory_marks.h"
+#include "api/turn.h"
+#include "capture/children.h"
+#include "capture/memory.h"
+#include "capture/own_pages.h"
+#include "capture/private_copy.h"
+#include "capture/provenance.h"
+#include "kinds/collectors.h"
+#include "kinds/descriptors.h"
+
+#include <cerrno>
+#include <csignal>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/rseq.h>
+#include <pthread.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace rfork::api {
+namespace {
+
+using capture::Range;
+
+// What an image cannot carry (ENOTSUP) is told when all of it has been found.
+Result<void> go_on(capture::Snapshot& snapshot, Result<void> r) {
+    if (r || r.error().code != ENOTSUP)
+        return r;
+    snapshot.obstacles.add(r.error().sentence);
+    return {};
+}
+
+Result<void> collect(const Handover& all, const capture::Self& self, capture::Snapshot& snapshot) {
+    if (Result<void> r = go_on(snapshot, self.check_capturable()); !r)
+        return r;
+    if (!all.order.leaves_children)
+        if (Result<void> r = go_on(snapshot, capture::check_no_children(all.facts, all.helper)); !r)
+            return r;
+    Result<capture::Identity> identity = self.identity();
+    if (!identity)
+        return identity.error();
+    snapshot.identity = std::move(*identity);
+    if (Result<void> r = kinds::sort_descriptors(self, snapshot); !r)
+        return r;
+    for (kinds::Collector collector : kinds::collectors)
+        if (Result<void> r = go_on(snapshot, collector(self, snapshot)); !r)
+            return r;
+    if (snapshot.obstacles.any())
+        return snapshot.obstacles.error();
+    return {};
+}
+
+// The caller's descriptors have been recorded; the copy needs none of them. On NFS this is also
+// when what the caller has written goes to the server: each close does it, of a duplicate too, and
+// it has to be there before a copy opens the file elsewhere.
+void close_all_but(int keep) {
+    if (keep > 0)
+        syscall(SYS_close_range, 0, keep - 1, 0);
+    syscall(SYS_close_range, keep + 1, ~0u, 0);
+}
+
+Result<void> map_memory(std::span<const Range> own, capture::Snapshot& snapshot) {
+    UniqueFd smaps(open("/proc/self/smaps", O_RDONLY | O_CLOEXEC));
+    if (!smaps)
+        return system_error(errno, "cannot read /proc/self/smaps", "mount /proc");
+    auto entries = capture::read_memory_map(smaps.get());
+    if (!entries)
+        return entries.error();
+    const auto provenance = capture::Provenance::of_executable();
+    for (capture::MemoryMapEntry& entry : *entries)
+        provenance.restore(entry);
+    if (Result<void> r = capture::classify_memory(*entries, own, snapshot); !r)
+        return r;
+    return kinds::add_mapped_files(snapshot);
+}
+
+// While the other threads stand still. (To read the memory map takes time that grows with the
+// memory, so it is done then only where it is needed.)
+Result<void> map_shared_memory(std::span<const Range> own, capture::Snapshot& snapshot) {
+    const Result<bool> any = capture::has_shared_anonymous_memory(own);
+    if (!any)
+        return any.error();
+    if (!*any)
+        return {};
+    if (Result<void> r = map_memory(own, snapshot); !r)
+        return r;
+    return capture::make_private(snapshot.mappings, read_only_memory(), excluded_memory());
+}
+
+// The program's own variables that are ours, as the program will find them.
+void restore_program_state(const Session& session) {
+    call_in_progress = false;
+    Turn::leave_to_landing();
+    forget_failure();
+    pthread_setcancelstate(session.cancel_state, nullptr);
+    errno = int(session.caller_errno);
+}
+
+Result<std::uint64_t> freeze_here(const Handover& all) {
+    const FreezeOrder& order = all.order;
+    const Range own[] = {{all.session.start(), all.session.start() + all.session.size},
+                         all.mailbox.range()};
+    Result<capture::Self> self = capture::Self::open(all.facts);
+    if (!self)
+        return self.error();
+
+    capture::Snapshot snapshot;
+    snapshot.id = order.id;
+    snapshot.travels = order.travels;
+    snapshot.ticket = {order.directory, order.name};
+    snapshot.created = realtime_ns();
+    snapshot.monitor = order.monitor;
+    snapshot.unmaps_window = true; // rfork_landing does
+    snapshot.ignored = order.ignored;
+    snapshot.inherited = inherited_files();
+    snapshot.departure = reinterpret_cast<std::uint64_t>(&rfork_depart);
+    if (Result<void> r = collect(all, *self, snapshot); !r)
+        return r.error();
+    if (all.facts.threads.size() > 1 || !excluded_memory().empty())
+        if (Result<void> r = map_shared_memory(own, snapshot); !r)
+            return r.error();
+    all.mailbox->doorbell.ring(Bell::collected);
+    close_all_but(self->directory());
+
+    if (!order.key_file.empty()) {
+        const Result<remote::Key> read = remote::read_key(order.key_file);
+        if (!read)
+            return read.error();
+        all.mailbox->key = *read;
+    }
+    Result<UniqueFd> directory = open_directory(order);
+    if (!directory)
+        return directory.error();
+
+    if (snapshot.mappings.empty())
+        if (Result<void> r = map_memory(own, snapshot); !r)
+            return r.error();
+    if (Result<void> r = clear_excluded_memory(snapshot.mappings); !r)
+        return r.error();
+    UniqueFd pagemap(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+    if (!pagemap)
+        return system_error(errno, "cannot read /proc/self/pagemap");
+    capture::OwnPages pages(std::move(pagemap));
+    snapshot.pages = &pages;
+
+    restore_program_state(all.session);
+    return write_file(order, snapshot, directory->get());
+}
+
+// A copy inherits the caller's restartable sequences, and the kernel writes into their area in the
+// program's memory at each move to another CPU. (It is left as that of a thread that has none,
+// which it is until the stub has made it one again.)
+void give_up_rseq(const kinds::ThreadRecord& caller) {
+    if (caller.rseq)
+        arch::syscall(SYS_rseq, caller.rseq, caller.rseq_size, RSEQ_FLAG_UNREGISTER,
+                      caller.rseq_signature);
+}
+
+} // namespace
+
+void live_as_copy(const Handover& all) {
+    give_up_rseq(all.facts.threads.front().record);
+    const SharedMailbox& mailbox = all.mailbox;
+    mailbox->doorbell.hold();
+    prctl(PR_SET_PDEATHSIG, SIGKILL); // without the caller nobody wants the image
+    const Result<std::uint64_t> bytes = freeze_here(all);
+    if (bytes) {
+        mailbox->bytes = *bytes;
+    } else {
+        mailbox->error = bytes.error().code ? bytes.error().code : EIO;
+        const std::size_t size =
+            bytes.error().sentence.copy(mailbox->sentence, sizeof mailbox->sentence - 1);
+        mailbox->sentence[size] = '\0';
+    }
+    mailbox->done = true;
+    mailbox->doorbell.ring(Bell::collected);
+    mailbox->doorbell.ring(Bell::done);
+    _exit(0);
+}
+
+// The copy's clone had no exit signal, so only __WALL finds it.
+int wait_for_copy(pid_t copy) {
+    int status = 0;
+    while (waitpid(copy, &status, __WALL) < 0 && errno == EINTR) {
+    }
+    return status;
+}
+
+Error copy_died(int status, const FreezeOrder& order) {
+    if (WIFEXITED(status) && WEXITSTATUS(status) == exit_out_of_memory)
+        return {ENOMEM, "not enough working memory to describe the process in an image: raise the "
+                        "limit on virtual memory (ulimit -v)"};
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS)
+        return {EIO,
+                "a file that the process has mapped became shorter while the image was written "
+                "into '" +
+                    order.directory + "', or memory is broken: try again"};
+    const std::string how = WIFSIGNALED(status)
+                                ? "was killed by signal " + std::to_string(WTERMSIG(status))
+                                : "ended without a word";
+    return {EIO, "the copy that was writing the image into '" + order.directory + "' " + how +
+                     (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL
+                          ? ": is there enough memory for one?"
+                          : ": this is a bug in rfork, please report it")};
+}
+
+} // namespace rfork::api

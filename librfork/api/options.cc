@@ -1,0 +1,41 @@
+#include "api/options.h"
+
+#include "api/public.h"
+
+#include <cerrno>
+#include <cstring>
+
+namespace rfork::api {
+namespace {
+
+// A program may have been compiled with a later version's, which is longer; what is beyond this
+// version's must then be zero. It may also have been compiled with an earlier one's.
+bool copy_known(const rfork_options& given, rfork_options& known) {
+    constexpr std::size_t least = offsetof(rfork_options, flags) + sizeof known.flags;
+    constexpr std::size_t most = 4096;
+    if (given.size < least || given.size > most)
+        return false;
+    const auto* bytes = reinterpret_cast<const unsigned char*>(&given);
+    for (std::size_t i = sizeof known; i < given.size; ++i)
+        if (bytes[i])
+            return false;
+    std::memcpy(&known, bytes, given.size < sizeof known ? given.size : sizeof known);
+    return known.reserved == 0;
+}
+
+} // namespace
+
+Result<Options> read_options(const rfork_options* given, Operation operation) {
+    Options options;
+    rfork_options known{};
+    constexpr unsigned all = RFORK_END | RFORK_LEAVE_CHILDREN;
+    if (given && (!copy_known(*given, known) || known.flags & ~all))
+        return Error{EINVAL, "the options have a size or flags that this version of librfork does "
+                             "not know: begin with RFORK_OPTIONS_INIT, and see rfork_options(3)"};
+    options.ends = operation == Operation::move || known.flags & RFORK_END;
+    const bool as_fork_does = operation != Operation::checkpoint && !options.ends;
+    options.leaves_children = as_fork_does || known.flags & RFORK_LEAVE_CHILDREN;
+    return options;
+}
+
+} // namespace rfork::api

@@ -1,0 +1,17 @@
+// struct rfork_options, as a call's steps see it.
+#pragma once
+
+#include "api/session.h"
+#include "base/result.h"
+
+namespace rfork::api {
+
+struct Options {
+    bool ends = false;            // the original does, when the program can go on elsewhere
+    bool leaves_children = false; // as fork(2) does
+};
+
+// `given` may be null. What this version does not know is refused.
+Result<Options> read_options(const rfork_options* given, Operation operation);
+
+} // namespace rfork::api

@@ -1,0 +1,99 @@
+// The kernel lists the children of each thread (/proc/PID/task/TID/children), whatever signal they
+// end with and whether they have ended. Where it does not, the caller's own waitid(2) has told
+// whether there are any.
+#include "capture/children.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace rfork::capture {
+namespace {
+
+constexpr std::size_t named_at_most = 4;
+
+std::string text_of(const std::string& path, int& error) {
+    UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    error = file ? 0 : errno;
+    std::string text;
+    char buffer[4096];
+    ssize_t got;
+    while (file && (got = read(file.get(), buffer, sizeof buffer)) > 0)
+        text.append(buffer, std::size_t(got));
+    return text;
+}
+
+struct Children {
+    std::vector<std::string> descriptions;
+    bool ended = true; // all of them
+    bool listed = true;
+};
+
+// `number` is what /proc calls it, which may be mounted in another pid namespace.
+void add(const std::string& number, pid_t helper, Children& children) {
+    int error = 0;
+    const std::string status = text_of("/proc/" + number + "/status", error);
+    const std::string pids = field(status, "NSpid");
+    const std::string own = pids.empty() ? number : pids.substr(pids.find_last_of(" \t") + 1);
+    const pid_t pid = pid_t(std::atoi(own.c_str()));
+    if (pid == helper || pid == pid_t(arch::syscall(SYS_getpid)))
+        return;
+    const bool ended = field(status, "State").substr(0, 1) == "Z";
+    children.ended = children.ended && ended;
+    children.descriptions.push_back(own + " (" + field(status, "Name") +
+                                    (ended ? ", which has ended)" : ")"));
+}
+
+void add_of_thread(const std::string& directory, pid_t helper, Children& children) {
+    int error = 0;
+    const std::string list = text_of(directory + "/children", error);
+    if (error == ENOENT && access((directory + "/stat").c_str(), F_OK) == 0)
+        children.listed = false; // no CONFIG_PROC_CHILDREN
+    for (std::size_t at = 0, end; (end = list.find(' ', at)) != std::string::npos; at = end + 1)
+        add(list.substr(at, end - at), helper, children);
+}
+
+Result<Children> children_of(const OwnFacts& facts, pid_t helper) {
+    const std::string tasks = process_directory(facts.directory) + "/task";
+    UniqueFd fd(open(tasks.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd)
+        return system_error(errno, "cannot list the threads of the process", "mount /proc");
+    Children children;
+    alignas(8) char buffer[8192];
+    long got;
+    while ((got = arch::syscall(SYS_getdents64, fd.get(), buffer, sizeof buffer)) > 0) {
+        for (long at = 0; at < got;) {
+            const auto* entry = reinterpret_cast<const dirent64*>(buffer + at);
+            if (entry->d_name[0] != '.')
+                add_of_thread(tasks + "/" + entry->d_name, helper, children);
+            at += entry->d_reclen;
+        }
+    }
+    return children;
+}
+
+} // namespace
+
+Result<void> check_no_children(const OwnFacts& facts, pid_t helper) {
+    const Result<Children> children = children_of(facts, helper);
+    if (!children)
+        return children.error();
+    const std::size_t count = children->descriptions.size();
+    if (count == 0 && (children->listed || !facts.has_children))
+        return {};
+    std::string names;
+    for (std::size_t i = 0; i < count && i < named_at_most; ++i)
+        names += (i ? ", " : " ") + children->descriptions[i];
+    if (count > named_at_most)
+        names += " and " + std::to_string(count - named_at_most) + " more";
+    return Error{ENOTSUP, (count == 1 ? "the process has a child," : "the process has children,") +
+                              names + ", which an image cannot carry yet: wait for " +
+                              (count == 1 ? "it" : "them") +
+                              " before the call, or set RFORK_IGNORE=children (or "
+                              "RFORK_LEAVE_CHILDREN, rfork_options(3)) to go on without"};
+}
+
+} // namespace rfork::capture
