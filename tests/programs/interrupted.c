@@ -15,6 +15,9 @@ static char inner_image[PATH_MAX];
 static volatile int signals, inner = 99, forks;
 static volatile pid_t child;
 
+static const struct rfork_options beside_the_poker = {sizeof(struct rfork_options),
+                                                      RFORK_LEAVE_CHILDREN, 0};
+
 static void on_signal(int number) {
     (void)number;
     if (signals++)
@@ -22,7 +25,7 @@ static void on_signal(int number) {
     if (forks) {
         child = fork();
     } else {
-        inner = rfork_checkpoint(inner_image);
+        inner = rfork_checkpoint_with(inner_image, &beside_the_poker);
         if (inner == -1 && !*rfork_strerror_last())
             inner = 99;
     }
@@ -44,7 +47,7 @@ int main(int argc, char **argv) {
         _exit(0);
     }
 
-    const int outcome = rfork_checkpoint(getenv("IMAGE"));
+    const int outcome = rfork_checkpoint_with(getenv("IMAGE"), &beside_the_poker);
 
     if (getpid() != self && child == 0 && forks && signals)
         _exit(0); /* whatever the child of the handler was told */
