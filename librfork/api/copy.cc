@@ -135,12 +135,6 @@ Result<std::uint64_t> freeze_here(const Handover& all) {
     all.mailbox->doorbell.ring(Bell::collected);
     close_all_but(self->directory());
 
-    if (!order.key_file.empty()) {
-        const Result<remote::Key> read = remote::read_key(order.key_file);
-        if (!read)
-            return read.error();
-        all.mailbox->key = *read;
-    }
     Result<UniqueFd> directory = open_directory(order);
     if (!directory)
         return directory.error();

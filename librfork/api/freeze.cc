@@ -35,8 +35,7 @@ Result<Frozen> freeze(const Session& session, const FreezeOrder& order, Halt& ha
         reap_copy(copy);
         return Error{mailbox->error, mailbox->sentence};
     }
-    return Frozen{
-        copy, mailbox->bytes, mailbox->key, copied->fork_ns, copied->stall_ns, written - forked};
+    return Frozen{copy, mailbox->bytes, copied->fork_ns, copied->stall_ns, written - forked};
 }
 
 Error forked_meanwhile() {

@@ -5,7 +5,6 @@
 #include "api/session.h"
 #include "base/result.h"
 #include "capture/snapshot.h"
-#include "remote/key.h"
 
 #include <string>
 #include <sys/types.h>
@@ -18,7 +17,6 @@ struct FreezeOrder {
     std::string directory; // where the image goes
     std::string temporary; // its name there while it is written
     std::string name;      // and when it is complete
-    std::string key_file;  // read on the way, if not empty
     capture::Monitor monitor;
     int patience_ms = 0; // with threads that have called rfork_block()
     capture::Ignored ignored;
@@ -29,7 +27,6 @@ struct FreezeOrder {
 struct Frozen {
     pid_t copy = 0;
     std::uint64_t bytes = 0;
-    remote::Key key{};
     std::uint64_t fork_ns = 0;
     std::uint64_t stall_ns = 0; // for which the caller's threads stood still
     std::uint64_t write_ns = 0; // until the image was complete

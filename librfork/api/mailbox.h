@@ -4,7 +4,6 @@
 
 #include "api/doorbell.h"
 #include "capture/snapshot.h"
-#include "remote/key.h"
 
 #include <sys/mman.h>
 
@@ -15,7 +14,6 @@ struct Mailbox {
     bool done;
     std::int32_t error; // 0: the image is complete
     std::uint64_t bytes;
-    remote::Key key;
     char sentence[1000];
 };
 
