@@ -197,6 +197,10 @@ class Birth {
             start_helper(stub_, family_, HelperKind::init);
         const long pid = make_process(record_.pid);
         if (pid < 0)
+            dismiss_helper(family_);
+        if (pid == -EAGAIN)
+            fail(stub_, EAGAIN, "cannot make the program's process (raise ulimit -u)");
+        if (pid < 0)
             fail(stub_, int(-pid),
                  "cannot make a process with the program's pid (sysctl kernel.pid_max must be "
                  "greater, and a seccomp profile may forbid clone3; or start the image with "

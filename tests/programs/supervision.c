@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <termios.h>
 
@@ -287,6 +288,38 @@ static void leaves_nobody_if_it_is_killed_early(void) {
     }
 }
 
+/* Whichever of its processes the user may not have. (There is no such limit for root.) */
+static void leaves_nobody_if_it_is_refused(void) {
+    enum { FAR_TOO_MANY = 1000 };
+    int status = -1;
+    if (geteuid() == 0)
+        return;
+    for (rlim_t limit = 1; limit < FAR_TOO_MANY && status != 0; limit++) {
+        const struct rlimit processes = {limit, limit};
+        char said[1000] = "";
+        int out[2];
+        CHECK(pipe2(out, O_CLOEXEC) == 0);
+        const pid_t image = fork();
+        CHECK(image >= 0);
+        if (image == 0) {
+            dup2(open("/dev/null", O_RDONLY), 0); /* at whose end the program ends */
+            dup2(out[1], 1);
+            dup2(out[1], 2);
+            CHECK(setrlimit(RLIMIT_NPROC, &processes) == 0);
+            execl(getenv("IMAGE"), "image", NULL);
+            _exit(127);
+        }
+        close(out[1]);
+        CHECK(waitpid(image, &status, 0) == image);
+        CHECK(wait(NULL) == -1 && errno == ECHILD);
+        CHECK(read(out[0], said, sizeof said - 1) > 0);
+        CHECK(status == 0 ||
+              (WIFEXITED(status) && WEXITSTATUS(status) == 125 && strstr(said, "raise ulimit -u")));
+        close(out[0]);
+    }
+    CHECK(status == 0);
+}
+
 static int count_entries(const char *directory) {
     int count = -2;
     DIR *entries = opendir(directory);
@@ -427,6 +460,7 @@ static void all(const char *state_of_the_pid, const char *program) {
     dies_with_its_supervisor(GROUP);
     dies_with_its_supervisor(SESSION);
     leaves_nobody_if_it_is_killed_early();
+    leaves_nobody_if_it_is_refused();
     holds_nothing();
     does_not_wait_for_orphans(GROUP);
     does_not_wait_for_orphans(SESSION);
