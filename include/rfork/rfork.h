@@ -87,8 +87,8 @@ RFORK_API int rfork(const char *host);
 /*
  * rfork_checkpoint - freeze the calling process into an executable file
  *
- * Writes the image under a temporary name beside `path` and renames it into place, replacing what
- * was there. Returns RFORK_PARENT (1) in the caller once `path` is complete, RFORK_CHILD (0) in
+ * Writes the image into a file that gets the name `path` when it is complete, replacing what was
+ * there. Returns RFORK_PARENT (1) in the caller once `path` is complete, RFORK_CHILD (0) in
  * every process started from it, or -1 with errno set, as for rfork(); EEXIST if `path` is there
  * and no regular file.
  */

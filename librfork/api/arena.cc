@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace rfork::api {
@@ -40,6 +41,43 @@ void* take(Session* session, std::size_t size) {
     return block + header;
 }
 
+// Outside of a call, where malloc has nothing left: a failure must be told of, and that needs a
+// little. When all of it has been given back, it is whole again.
+struct Reserve {
+    alignas(16) std::uint8_t bytes[32 * 1024];
+    std::size_t used = 0, blocks = 0;
+    std::uint32_t taken = 0;
+
+    void enter() {
+        while (__atomic_exchange_n(&taken, 1u, __ATOMIC_ACQUIRE))
+            arch::syscall(SYS_sched_yield);
+    }
+    void leave() { __atomic_store_n(&taken, 0u, __ATOMIC_RELEASE); }
+
+    void* take(std::size_t size) {
+        enter();
+        void* block = nullptr;
+        const std::size_t need = (size + 15) / 16 * 16;
+        if (size <= sizeof bytes && need <= sizeof bytes - used) {
+            block = bytes + used;
+            used += need;
+            ++blocks;
+        }
+        leave();
+        return block;
+    }
+    bool give_back(const void* pointer) {
+        const auto* at = static_cast<const std::uint8_t*>(pointer);
+        if (at < bytes || at >= bytes + sizeof bytes)
+            return false;
+        enter();
+        if (--blocks == 0)
+            used = 0;
+        leave();
+        return true;
+    }
+} reserve;
+
 bool from(const Session* session, const void* pointer) {
     const auto at = reinterpret_cast<std::uint64_t>(pointer);
     return session && at >= session->start() && at < session->start() + session->size;
@@ -64,7 +102,7 @@ void* rfork_malloc(std::size_t size) {
 }
 
 void rfork_free(void* pointer) {
-    if (!from(session_here(), pointer))
+    if (!from(session_here(), pointer) && !reserve.give_back(pointer))
         std::free(pointer);
 }
 
@@ -101,6 +139,10 @@ int rfork_posix_memalign(void** block, std::size_t alignment, std::size_t size) 
     return 0;
 }
 
+void* take_of_reserve(std::size_t size) {
+    return session_here() ? nullptr : reserve.take(size);
+}
+
 // Reached only when the arena is used up, which only the copy's tables of an enormous process can
 // do: the copy ends, and the caller says so.
 [[noreturn]] void rfork_out_of_memory() {
@@ -112,6 +154,8 @@ int rfork_posix_memalign(void** block, std::size_t alignment, std::size_t size) 
 
 void* operator new(std::size_t size) {
     if (void* block = rfork::api::rfork_malloc(size))
+        return block;
+    if (void* block = rfork::api::take_of_reserve(size))
         return block;
     rfork::api::rfork_out_of_memory();
 }

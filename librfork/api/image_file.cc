@@ -1,49 +1,174 @@
+// A checkpoint is written into a file that has no name (O_TMPFILE), so that nothing is left of one
+// whose writer was killed; it is linked to its name, or, if there is a file of that name, to a
+// temporary one and renamed. Where there are no nameless files (NFS), and for images that travel,
+// the file has the temporary name from the beginning. Its writer then holds a lock, and whoever
+// writes the next checkpoint in that directory removes what nobody holds any more. (The spool is
+// swept by rexecd.)
+//
+// Whether a file has got its name is not believed on the word of link(2) or rename(2): over a
+// network an operation may have had its effect although the answer is an error. The inode tells.
 #include "api/image_file.h"
 
 #include "image/writer.h"
+#include "remote/spool.h"
 
 #include <cerrno>
+#include <csignal>
+#include <ctime>
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace rfork::api {
 namespace {
 
-Result<UniqueFd> create_image(int directory, const FreezeOrder& order) {
-    UniqueFd fd(openat(directory, order.temporary.c_str(),
-                       O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0700));
-    if (!fd)
-        return system_error(errno, "cannot create an image in '" + order.directory + "'",
-                            errno == EROFS    ? "the directory must be writable"
-                            : errno == EACCES ? "you must be allowed to write there"
-                                              : "see that the file system is in order");
-    if (fchmod(fd.get(), 0700) != 0) // whatever the umask is
-        return system_error(errno, "cannot set the mode of the image");
-    return fd;
+struct ImageFile {
+    UniqueFd fd;
+    bool has_name = false; // the temporary one
+};
+
+// By system call, as errno, which the program is to find as it was, has not been written yet.
+long open_by_call(int directory, const char* name, int flags) {
+    return arch::syscall(SYS_openat, directory, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags,
+                         0700);
+}
+
+bool lock(int fd) {
+    struct flock whole {};
+    whole.l_type = F_WRLCK;
+    return arch::syscall(SYS_fcntl, fd, F_OFD_SETLK, &whole) == 0;
+}
+
+// A file that was made a moment ago may be locked in the next, so it is left alone; so is one that
+// cannot be locked because there are no locks.
+void remove_if_dead(int directory, const char* name) {
+    constexpr time_t a_while = 60;
+    const long opened = open_by_call(directory, name, O_NONBLOCK);
+    if (opened < 0)
+        return;
+    const UniqueFd fd{int(opened)};
+    struct stat file;
+    if (fstat(fd.get(), &file) == 0 && S_ISREG(file.st_mode) && file.st_uid == geteuid() &&
+        file.st_mtime + a_while < time(nullptr) && lock(fd.get()))
+        unlinkat(directory, name, 0);
+}
+
+void remove_those_of_dead_writers(int directory) {
+    alignas(8) char buffer[4096];
+    arch::syscall(SYS_lseek, directory, 0, SEEK_SET);
+    long got;
+    while ((got = arch::syscall(SYS_getdents64, directory, buffer, sizeof buffer)) > 0) {
+        for (long at = 0; at < got;) {
+            const auto* entry = reinterpret_cast<const dirent64*>(buffer + at);
+            if (remote::parse_entry(entry->d_name).kind == remote::EntryKind::temporary)
+                remove_if_dead(directory, entry->d_name);
+            at += entry->d_reclen;
+        }
+    }
+}
+
+Result<ImageFile> create(int directory, const FreezeOrder& order) {
+    long fd = -1;
+    if (!order.travels)
+        fd = open_by_call(directory, ".", O_TMPFILE);
+    const bool has_name = fd < 0;
+    if (has_name)
+        fd = open_by_call(directory, order.temporary.c_str(), O_CREAT | O_EXCL);
+    if (fd == -EEXIST) // nobody else knows the name: it was made, although the answer was lost
+        fd = open_by_call(directory, order.temporary.c_str(), O_TRUNC);
+    if (fd < 0)
+        return system_error(int(-fd), "cannot create an image in '" + order.directory + "'",
+                            fd == -EROFS    ? "the directory must be writable"
+                            : fd == -EACCES ? "you must be allowed to write there"
+                            : fd == -EMFILE ? "raise the limit on open files (ulimit -n)"
+                                            : "see that the file system is in order");
+    ImageFile file{UniqueFd(int(fd)), has_name};
+    if (has_name && !order.travels)
+        lock(file.fd.get());
+    if (const long r = arch::syscall(SYS_fchmod, fd, 0700); r < 0) // whatever the umask is
+        return system_error(int(-r), "cannot set the mode of the image");
+    return file;
 }
 
 Error in_directory(const FreezeOrder& order, const Error& error) {
     std::string sentence = "in '" + order.directory + "': " + error.sentence;
     if (error.code == ENOSPC || error.code == EDQUOT)
         sentence += ": make room there";
+    if (error.code == EFBIG)
+        sentence += ": raise the limit on file sizes (ulimit -f)";
     return {error.code, sentence};
+}
+
+// What `file` is, however often it is closed.
+class Inode {
+  public:
+    explicit Inode(int file) { known_ = fstat(file, &file_) == 0; }
+    bool is_called(int directory, const char* name) const {
+        struct stat there;
+        return known_ && fstatat(directory, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+               there.st_dev == file_.st_dev && there.st_ino == file_.st_ino;
+    }
+
+  private:
+    bool known_;
+    struct stat file_ {};
+};
+
+int link_to(int file, int directory, const char* name) {
+    const std::string source = "/proc/self/fd/" + std::to_string(file);
+    return linkat(AT_FDCWD, source.c_str(), directory, name, AT_SYMLINK_FOLLOW) == 0 ? 0 : errno;
+}
+
+// A nameless file gets its own name, or, if that is another file's, the temporary one.
+int link_nameless(int file, int directory, const FreezeOrder& order, bool& has_name) {
+    const int error = link_to(file, directory, order.name.c_str());
+    if (error != EEXIST)
+        return error;
+    has_name = true;
+    return link_to(file, directory, order.temporary.c_str());
+}
+
+Result<void> give_name(ImageFile& image, int directory, const FreezeOrder& order) {
+    const Inode inode(image.fd.get());
+    // Which keeps the file when the one that has been written through is closed.
+    const UniqueFd handle(
+        open(("/proc/self/fd/" + std::to_string(image.fd.get())).c_str(), O_PATH | O_CLOEXEC));
+    if (!handle && !image.has_name)
+        return system_error(errno, "cannot keep the image open");
+    // Close-to-open: another NFS client sees all of it once this close has returned.
+    if (close(image.fd.release()) != 0)
+        return in_directory(order, system_error(errno, "cannot write the image"));
+    int error = 0;
+    if (!image.has_name)
+        error = link_nameless(handle.get(), directory, order, image.has_name);
+    if (image.has_name &&
+        renameat(directory, order.temporary.c_str(), directory, order.name.c_str()) != 0)
+        error = errno;
+    if (inode.is_called(directory, order.name.c_str())) {
+        if (!order.travels && image.has_name) // two names of one file are not renamed
+            unlinkat(directory, order.temporary.c_str(), 0);
+        return {};
+    }
+    return system_error(error ? error : ENOENT,
+                        "cannot give the image its name '" + order.name + "'");
 }
 
 Result<std::uint64_t> try_to_write(const FreezeOrder& order, const capture::Snapshot& snapshot,
                                    int directory) {
-    Result<UniqueFd> file = create_image(directory, order);
+    Result<ImageFile> file = create(directory, order);
     if (!file)
         return file.error();
-    const Result<image::Written> written = image::write_image(snapshot, file->get());
+    const Result<image::Written> written = image::write_image(snapshot, file->fd.get());
     if (!written)
         return in_directory(order, written.error());
-    // Close-to-open: another NFS client sees all of it once this close has returned.
-    if (close(file->release()) != 0)
-        return in_directory(order, system_error(errno, "cannot write the image"));
-    if (renameat(directory, order.temporary.c_str(), directory, order.name.c_str()) != 0)
-        return system_error(errno, "cannot give the image its name '" + order.name + "'");
+    const bool beside_others = file->has_name && !order.travels;
+    if (Result<void> r = give_name(*file, directory, order); !r)
+        return r.error();
+    if (beside_others)
+        remove_those_of_dead_writers(directory);
     return written->bytes;
 }
 

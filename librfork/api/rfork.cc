@@ -30,7 +30,7 @@
 namespace rfork::api {
 namespace {
 
-rfork_phase_times last_times;
+thread_local rfork_phase_times last_times;
 
 // Much of what libc does on the way is a cancellation point (pthreads(7)), which this call is not.
 class CallInProgress {

@@ -1,4 +1,4 @@
-/* How long the phases of this process's last successful rfork() took. For rfork-bench; not part of
+/* How long the phases of this thread's last successful rfork() took. For rfork-bench; not part of
  * the public interface. */
 #ifndef RFORK_API_TIMING_H
 #define RFORK_API_TIMING_H

@@ -127,6 +127,19 @@ struct Front {
     }
 };
 
+// errno tells why the write failed, where libelf only tells that it did; it is the program's, and
+// stays.
+Result<void> update(Elf* elf) {
+    const int programs = errno;
+    errno = 0;
+    const bool done = elf_update(elf, ELF_C_WRITE) >= 0;
+    const int why = errno;
+    errno = programs;
+    if (done)
+        return {};
+    return why ? system_error(why, "cannot write the image") : elf_error("elf_update");
+}
+
 Result<void> write_front(const Layout& layout, int fd) {
     const Header& h = layout.header;
     const CoreView& core = layout.core;
@@ -176,10 +189,7 @@ Result<void> write_front(const Layout& layout, int fd) {
             return r;
         name += std::strlen(s.name) + 1;
     }
-    if (elf_update(front.elf, ELF_C_WRITE) < 0)
-        return errno == ENOSPC || errno == EDQUOT ? system_error(errno, "cannot write the image")
-                                                  : elf_error("elf_update");
-    return {};
+    return update(front.elf);
 }
 
 // By system call: errno is part of the program's memory, and stays as it is to be.
