@@ -2,6 +2,7 @@
 #include "base/command_line.h"
 #include "core.h"
 #include "inspect.h"
+#include "ping.h"
 #include "remote/key.h"
 
 #include <cstdio>
@@ -24,7 +25,7 @@ int finish(const Result<void>& result) {
 } // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"Looks into the images that rfork() and rfork_checkpoint() write, and makes keys.",
+    CLI::App app{"Looks into the images that rfork() and rfork_checkpoint() write, makes keys, and asks hosts.",
                  "rfork"};
     app.set_version_flag("--version", "rfork " RFORK_VERSION);
     app.require_subcommand(1);
@@ -44,6 +45,17 @@ int main(int argc, char** argv) {
     auto* keygen_command = app.add_subcommand("keygen", "Make a key; never overwrites one");
     keygen_command->add_option("FILE", key, "The key file")->required();
 
+    tool::PingOptions ping;
+    auto* ping_command =
+        app.add_subcommand("ping", "Ask whether rexecd answers, with our key and our time");
+    ping_command->add_option("HOST", ping.hosts, "name, name:port, 1.2.3.4")->required();
+    ping_command->add_option("--key", ping.key_file, "The key; otherwise RFORK_KEY_FILE")
+        ->type_name("FILE");
+    ping_command->add_option("--timeout", ping.timeout_ms, "Patience with each host, milliseconds")
+        ->check(CLI::Range(1, 86'400'000))
+        ->type_name("MS")
+        ->capture_default_str();
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -53,5 +65,7 @@ int main(int argc, char** argv) {
         return finish(tool::write_core(image, core));
     if (*inspect_command)
         return finish(tool::inspect(image, options));
+    if (*ping_command)
+        return finish(tool::ping(ping));
     return finish(remote::generate_key(key));
 }

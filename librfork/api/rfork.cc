@@ -167,7 +167,7 @@ Result<int> remote_fork(const Session& session, const char* host, const Options&
     errand.ticket = remote::ticket_name(errand.image);
     errand.program = program_name();
     errand.log = settings->log;
-    if (Result<void> r = remote::greet(errand); !r)
+    if (Result<remote::Welcome> r = remote::greet(errand); !r)
         return r.error();
 
     // Freeze.

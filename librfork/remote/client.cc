@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <optional>
 #include <poll.h>
 #include <sys/socket.h>
 #include <utility>
@@ -22,10 +23,14 @@ constexpr int first_pause_ms = 20, longest_pause_ms = 1000;
 // this long to come back.
 constexpr int refused_patience_ms = 1500;
 
-std::int64_t now_ms() {
+std::int64_t now_ns() {
     timespec t{};
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return std::int64_t(t.tv_sec) * 1000 + t.tv_nsec / 1000000;
+    return std::int64_t(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
+}
+
+std::int64_t now_ms() {
+    return now_ns() / 1'000'000;
 }
 
 std::uint64_t realtime_ns() {
@@ -58,8 +63,9 @@ Message make(MessageKind kind, const Errand& errand) {
 // nor what was recorded at another time is one; and "working" counts once for each.
 class SentNonces {
   public:
-    void add(std::uint64_t nonce) { sent_[next_++ % limit] = {nonce, false}; }
+    void add(std::uint64_t nonce) { sent_[next_++ % limit] = {nonce, now_ns(), false}; }
     bool has(std::uint64_t nonce) { return find(nonce); }
+    std::int64_t time_of(std::uint64_t nonce) { return find(nonce)->time; }
     bool is_first_sign_of_work(std::uint64_t nonce) {
         Sent* sent = find(nonce);
         return sent && !std::exchange(sent->worked, true);
@@ -69,6 +75,7 @@ class SentNonces {
     static constexpr std::size_t limit = 64;
     struct Sent {
         std::uint64_t nonce;
+        std::int64_t time;
         bool worked;
     };
     Sent* find(std::uint64_t nonce) {
@@ -91,10 +98,10 @@ class Conversation {
         return std::move(reply_);
     }
 
-    Result<void> greet() {
+    Result<Welcome> greet() {
         converse();
         if (welcome_)
-            return {};
+            return std::move(*welcome_);
         return std::move(reply_.error);
     }
 
@@ -184,9 +191,11 @@ class Conversation {
         if (message.kind != MessageKind::working || sent_.is_first_sign_of_work(message.answers))
             last_sign_of_life_ = now_ms();
         switch (message.kind) {
-        case MessageKind::welcome: // says nothing about a request
-            welcome_ = question_ == MessageKind::hello;
-            return welcome_;
+        case MessageKind::welcome:
+            if (question_ != MessageKind::hello) // it says nothing about a request
+                return false;
+            welcome_ = Welcome{message.host, now_ns() - sent_.time_of(message.answers)};
+            return true;
         case MessageKind::resumed:
             return question_ == MessageKind::request && is_borne_out(message);
         case MessageKind::refused:
@@ -237,7 +246,7 @@ class Conversation {
     const pid_t asker_ = getpid();
     UniqueFd socket_;
     Reply reply_;
-    bool welcome_ = false;
+    std::optional<Welcome> welcome_;
     std::int64_t last_sign_of_life_ = 0;
     std::int64_t refused_since_ = 0;
     int last_error_ = 0;
@@ -252,7 +261,7 @@ void tell(const Errand& errand, MessageKind what) {
 
 } // namespace
 
-Result<void> greet(const Errand& errand) {
+Result<Welcome> greet(const Errand& errand) {
     return Conversation(errand, MessageKind::hello).greet();
 }
 

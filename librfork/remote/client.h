@@ -35,8 +35,13 @@ struct Reply {
     bool said_resumed = false;    // though the ticket does not bear it out (yet)
 };
 
+struct Welcome {
+    std::string host;           // as it calls itself
+    std::int64_t round_trip_ns; // of the datagram that was answered
+};
+
 // Whether a rexecd with this key and this time answers at all, before anything is frozen for it.
-Result<void> greet(const Errand& errand);
+Result<Welcome> greet(const Errand& errand);
 
 // Sends the request, again and again with growing pauses and always the same request id, until it
 // is answered or the time is over. "working" keeps it waiting, for as long as an honest target may
