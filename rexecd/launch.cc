@@ -1,8 +1,9 @@
 // The new process, as the image's stub meets it:
 //
 //   descriptors   0 /dev/null, 1 and 2 the log, 3 the status pipe, and no others
-//   environment   RFORK_TICKET for the stub, and RFORK_CPU, RFORK_PID, RFORK_FILES if rexecd has
-//                 them: the administrator's word
+//   environment   RFORK_TICKET for the stub, RFORK_LOG, the path of the log, for what it tells the
+//                 monitor, and RFORK_CPU, RFORK_PID, RFORK_FILES if rexecd has them: the
+//                 administrator's word
 //   session       a new one, of which it is the leader; so all that it starts, and that does not
 //                 start a session of its own, can be found by its group when it has ended
 //   directory     /, and the stub changes to the program's
@@ -29,10 +30,11 @@ using namespace rfork;
 enum Number { status_number = 3, image_number = 4, first_free = 5 };
 
 // For the stub alone: the program has its own environment in its memory.
-std::vector<std::string> environment_of(const Start& start) {
+std::vector<std::string> environment_of(const Start& start, const std::string& log) {
     std::vector<std::string> environment = {std::string(image::ticket_variable) + "=" +
                                             std::to_string(status_number) + "," + start.attempt +
-                                            "," + start.ticket_path};
+                                            "," + start.ticket_path,
+                                            "RFORK_LOG=" + log};
     for (const char* name : {"RFORK_CPU", "RFORK_PID", "RFORK_FILES"}) // rfork-image(5)
         if (const char* value = ::getenv(name))
             environment.push_back(std::string(name) + "=" + value);
@@ -65,8 +67,8 @@ std::string exec_failure(int error, int image) {
 }
 
 // Returns only if that fails.
-void execute(const Start& start) {
-    std::vector<std::string> environment = environment_of(start);
+void execute(const Start& start, const std::string& log) {
+    std::vector<std::string> environment = environment_of(start, log);
     std::vector<char*> pointers;
     for (std::string& variable : environment)
         pointers.push_back(variable.data());
@@ -89,7 +91,7 @@ Error prepare_and_execute(const Start& start, Launched& launched, int& status) {
         return system_error(errno, "cannot prepare the process for the image",
                             "raise the limit on open files of rexecd (ulimit -n)");
     status = status_number;
-    execute(start);
+    execute(start, launched.log);
     return {errno, exec_failure(errno, image_number)};
 }
 

@@ -185,6 +185,25 @@ RFORK_API int rfork_readonly(const void *address, size_t length);
 RFORK_API int rfork_include(const void *address, size_t length);
 
 /*
+ * rfork_last_copy - where the copy went that this thread made last
+ *
+ * Fills in `copy`, whose `size` the caller has set to sizeof(struct rfork_copy); what does not fit in
+ * it is left out. `pid` is 0 and `log` empty where the answer of the target was lost.
+ *
+ * Returns 0, or -1 with errno set: ENOENT if no rfork() of this thread has returned RFORK_PARENT,
+ * EINVAL for a null pointer or a size of nothing.
+ * Thread safety: yes, each thread has its own. Signal safety: yes.
+ */
+struct rfork_copy {
+    size_t size;
+    long pid;       /* of the copy, on its host */
+    char image[33]; /* the id of its image, 32 hexadecimal digits: the name in logs and reports */
+    char host[256]; /* as given to rfork() */
+    char log[520];  /* path on its host of what it writes to a terminal, a pipe or a socket at 1, 2 */
+};
+RFORK_API int rfork_last_copy(struct rfork_copy *copy);
+
+/*
  * rfork_report, report - send one line to notifyd
  *
  * `monitor` is "host" or "host:port"; the default port is 7412/udp. The line travels in one

@@ -57,7 +57,7 @@ void tell_starter(const Stub& stub, const kinds::MonitorRecord* monitor) {
 void tell_monitor(const Stub& stub, const kinds::MonitorRecord& record) {
     new_utsname uts{};
     arch::syscall(__NR_uname, &uts);
-    char words[256];
+    char words[800];
     timespec now{};
     arch::syscall(__NR_clock_gettime, CLOCK_REALTIME, &now);
     const std::uint64_t ns = std::uint64_t(now.tv_sec) * 1000000000 + std::uint64_t(now.tv_nsec);
@@ -67,6 +67,8 @@ void tell_monitor(const Stub& stub, const kinds::MonitorRecord& record) {
     text << string_at(stub, record.name) << "[" << std::uint64_t(record.pid) << "]: resumed on "
          << uts.nodename << " as pid " << std::uint64_t(stub.outer_pid) << ", " << us / 1000 << "."
          << us / 100 % 10 << " ms after the dump began";
+    if (stub.log[0])
+        text << "; output: " << stub.log;
 
     sockaddr_in to{};
     to.sin_family = 2; // AF_INET

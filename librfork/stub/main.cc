@@ -113,6 +113,7 @@ const char* read_start(Stub& stub, const Start& start) {
     static constexpr char cpu_ignore[] = "RFORK_CPU=ignore";
     static constexpr char pid_new[] = "RFORK_PID=new";
     static constexpr char ticket_prefix[] = "RFORK_TICKET=";
+    static constexpr char log_prefix[] = "RFORK_LOG=";
     static constexpr char files_prefix[] = "RFORK_FILES=";
     if (*start.name)
         Text(stub.called, sizeof stub.called) << start.name;
@@ -132,6 +133,8 @@ const char* read_start(Stub& stub, const Start& start) {
             stub.new_ids = true;
         else if (starts_with(*e, ticket_prefix))
             parse_ticket(stub, *e + sizeof ticket_prefix - 1);
+        else if (starts_with(*e, log_prefix))
+            copy_text(stub.log, sizeof stub.log, *e + sizeof log_prefix - 1);
         else if (starts_with(*e, files_prefix))
             parse_files(stub, *e + sizeof files_prefix - 1);
     }

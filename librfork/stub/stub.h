@@ -72,7 +72,8 @@ struct Stub {
     char ticket[64] = {};
     char attempt[image::id_digits + 1] = {};
     int spool_fd = -1;      // the ticket's directory
-    char running[200] = {}; // what the ticket is called once it is won
+    char running[200] = {};   // what the ticket is called once it is won
+    char log[513] = {};       // where the output goes, for the monitor
 
     int image_fd = -1;
     int stream_fd[3] = {-1, -1, -1};

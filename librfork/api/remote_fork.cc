@@ -1,0 +1,187 @@
+// rfork() and rfork_move(), told as a list of steps.
+//
+//   prepare    all that can be wrong without touching the process: settings, names, key, spool, and
+//              whether the target answers at all
+//   freeze     the image, under the name that is its ticket
+//   ask        the target to run it, until it says so and the ticket bears it out, or a reason to
+//              give up
+//   settle     otherwise the ticket decides (remote/settle.h): the copy runs after all, or never
+//              will
+//
+// No descriptor of ours is open while the process is frozen, since it would be frozen along.
+#include "api/remote_fork.h"
+
+#include "api/aside.h"
+#include "api/clock.h"
+#include "api/destination.h"
+#include "api/freeze.h"
+#include "api/progress_reports.h"
+#include "api/public.h"
+#include "api/settings.h"
+#include "base/unique_fd.h"
+#include "remote/address.h"
+#include "remote/client.h"
+#include "remote/settle.h"
+#include "remote/spool.h"
+#include "remote/user_directory.h"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace rfork::api {
+namespace {
+
+thread_local rfork_phase_times last_times;
+
+struct Plan {
+    ProgressReports reports;
+    FreezeOrder order;
+    remote::Errand errand;
+};
+
+Result<sockaddr_in> resolve(const char* host) {
+    if (!host)
+        return Error{EINVAL, "the host is a null pointer: pass a name or an address"};
+    const Result<remote::Address> parsed = remote::parse_address(host, remote::default_port);
+    if (!parsed)
+        return parsed.error();
+    return remote::resolve(*parsed);
+}
+
+Result<remote::Key> read_key(const Session& session, const std::string& file) {
+    Result<remote::Key> key = Error{};
+    if (Result<void> r = aside(session, [&] { key = remote::read_key(file); }); !r)
+        return r.error();
+    return key;
+}
+
+Result<Plan> prepare(const Session& session, const char* host, const Options& options) {
+    const Result<Settings> settings = read_settings();
+    if (!settings)
+        return settings.error();
+    const Result<capture::Ignored> ignored = read_ignored();
+    if (!ignored)
+        return ignored.error();
+    const Result<sockaddr_in> address = resolve(host);
+    if (!address)
+        return address.error();
+    Result<ProgressReports> reports = ProgressReports::to(settings->monitor);
+    if (!reports)
+        return reports.error();
+    const Result<remote::Key> key = read_key(session, settings->key_file);
+    if (!key)
+        return key.error();
+    const Result<remote::UserDirectory> directory =
+        remote::find_or_make_user_directory(settings->spool);
+    if (!directory)
+        return directory.error();
+
+    Plan plan{*reports, {}, {}};
+    remote::Errand& errand = plan.errand;
+    errand.request = remote::new_id();
+    errand.host = host;
+    errand.address = *address;
+    errand.key = *key;
+    errand.timeout_ms = settings->timeout_ms;
+    errand.image = remote::new_id();
+    errand.user = directory->user;
+    errand.outer_user = directory->outer_user;
+    errand.directory_name = directory->name;
+    errand.ticket = remote::ticket_name(errand.image);
+    errand.program = program_name();
+    errand.log = settings->log;
+
+    FreezeOrder& order = plan.order;
+    order.id = errand.image;
+    order.travels = true;
+    order.directory = directory->path;
+    order.temporary = remote::temporary_name(order.id);
+    order.name = errand.ticket;
+    order.ignored = *ignored;
+    order.ends = options.ends;
+    order.leaves_children = options.leaves_children || ignored->has(capture::Sort::children);
+    order.patience_ms = settings->timeout_ms;
+    return plan;
+}
+
+// As long as nobody has been asked to run it, an image can just go.
+Result<UniqueFd> open_directory_of(const FreezeOrder& order) {
+    UniqueFd fd(
+        open(order.directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (fd)
+        return fd;
+    Error error = system_error(errno, "cannot open " + order.directory,
+                               "see what is wrong with the spool");
+    unlink((order.directory + "/" + order.name).c_str());
+    return error;
+}
+
+// What the target does not answer for, the ticket does.
+remote::Outcome settle(const remote::Errand& errand, const remote::Reply& reply) {
+    if (reply.kind == remote::Reply::resumed)
+        return remote::Outcome::runs;
+    return remote::settle({errand.directory, errand.ticket, reply.said_resumed});
+}
+
+} // namespace
+
+Result<int> remote_fork(const Session& session, const char* host, const Options& options) {
+    const pid_t caller = getpid();
+    Result<Plan> plan = prepare(session, host, options);
+    if (!plan)
+        return plan.error();
+    remote::Errand& errand = plan->errand;
+    ProgressReports& reports = plan->reports;
+    if (const Result<remote::Welcome> welcome = remote::greet(errand); !welcome)
+        return welcome.error();
+
+    plan->order.monitor = reports.dump_started(errand.host);
+    Halt halt;
+    const Result<Frozen> frozen = freeze(session, plan->order, halt);
+    if (!frozen) {
+        reports.failed(frozen.error());
+        return frozen.error();
+    }
+    reports.dump_finished(frozen->bytes);
+
+    const std::uint64_t asked = monotonic_ns();
+    const Result<UniqueFd> directory = open_directory_of(plan->order);
+    if (!directory) {
+        reap_copy(frozen->copy);
+        return directory.error();
+    }
+    errand.directory = directory->get();
+    const remote::Reply reply = remote::ask(errand);
+    if (getpid() != caller)
+        return forked_meanwhile();
+    reap_copy(frozen->copy);
+
+    const remote::Outcome outcome = settle(errand, reply);
+    if (getpid() != caller)
+        return forked_meanwhile();
+    if (outcome == remote::Outcome::given_up) {
+        unlinkat(errand.directory, remote::given_up_name(errand.ticket).c_str(), 0);
+        remote::cancel(errand);
+        reports.failed(reply.error);
+        return reply.error;
+    }
+    remote::acknowledge(errand);
+    tell_where(errand, reply, options.ends);
+    if (options.ends)
+        end_original();
+    remember_copy(errand, reply);
+    keep_phase_times({frozen->fork_ns, frozen->stall_ns, frozen->write_ns, monotonic_ns() - asked,
+                      reply.first_sent});
+    return RFORK_PARENT;
+}
+
+void keep_phase_times(const rfork_phase_times& times) {
+    last_times = times;
+}
+
+extern "C" RFORK_API const rfork_phase_times* rfork_phase_times_last() {
+    return &last_times;
+}
+
+} // namespace rfork::api
