@@ -195,8 +195,6 @@ bool Lane::under_outage(const seccomp_notif& notification, const Operation& oper
     const Outage& outage = outages_[role == Role::caller || role == Role::writer];
     if (outage.until <= Clock::now() || !operation.path.starts_with(setting_.spool))
         return false;
-    if (outage.error && operation.call == Call::close) // which closes, whatever it says
-        return false;
     if (outage.error) {
         zygote_.listener().answer(notification.id, 0, outage.error);
         return true;

@@ -184,8 +184,11 @@ int main(int argc, char** argv) {
             std::exit(0);
         }
     int status, lost_lanes = 0;
-    while (::wait(&status) > 0)
-        lost_lanes += status != 0;
+    for (pid_t lane; (lane = ::wait(&status)) > 0;)
+        if (status != 0) {
+            ++lost_lanes;
+            std::cout << "a lane has ended with wait status " << status << "\n";
+        }
     std::cout << board->done << " trials: " << board->parents << " PARENT, " << board->failures
               << " -1, " << board->killed << " callers killed, " << board->copies << " copies ran; "
               << board->reached << " of " << board->faults << " faults reached; " << board->failed

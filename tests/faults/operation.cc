@@ -141,8 +141,6 @@ Call call_of(const seccomp_notif& notification) {
         return Call::write;
     case SYS_pread64:
         return Call::read;
-    case SYS_close:
-        return Call::close;
     case SYS_fsync:
     case SYS_fdatasync:
         return Call::sync;
@@ -174,7 +172,6 @@ bool goes_by_descriptor(int number) {
     case SYS_ftruncate:
     case SYS_fallocate:
     case SYS_pread64:
-    case SYS_close:
     case SYS_fsync:
     case SYS_fdatasync:
     case SYS_getdents64:

@@ -11,9 +11,9 @@ namespace faults {
 namespace {
 
 constexpr const char* role_names[] = {"caller", "writer", "daemon", "runner", "stub", "other"};
-constexpr const char* call_names[] = {"rename", "create", "open",  "unlink", "link", "mkdir",
-                                      "write",  "read",   "close", "sync",   "list", "stat",
-                                      "tell",   "send",   "exec",  "other"};
+constexpr const char* call_names[] = {"rename", "create", "open", "unlink", "link",
+                                      "mkdir",  "write",  "read", "sync",   "list",
+                                      "stat",   "tell",   "send", "exec",   "other"};
 
 struct ActionWords {
     const char* name;
@@ -123,15 +123,15 @@ class Chance {
 // What each of them does on the spool; more often named, more often chosen.
 const std::vector<Call>& calls_of(Role role) {
     using enum Call;
-    static const std::vector<Call> of_caller = {rename, rename, rename, rename, stat, list, unlink,
-                                                mkdir,  open,   create, close,  send, link};
-    static const std::vector<Call> of_writer = {rename, create, write, write, close,
+    static const std::vector<Call> of_caller = {rename, rename, rename, rename, stat, list,
+                                                unlink, mkdir,  open,   create, send, link};
+    static const std::vector<Call> of_writer = {rename, create, write, write,
                                                 sync,   unlink, open,  stat};
     static const std::vector<Call> of_daemon = {send, send, open, list};
     static const std::vector<Call> of_runner = {rename, rename, open, list, stat, create,
-                                                unlink, read,   exec, tell, tell, close};
-    static const std::vector<Call> of_stub = {rename, rename, rename, rename, stat,  list,
-                                              open,   tell,   read,   close,  unlink};
+                                                unlink, read,   exec, tell, tell};
+    static const std::vector<Call> of_stub = {rename, rename, rename, rename, stat,
+                                              list,   open,   tell,   read,   unlink};
     switch (role) {
     case Role::caller:
         return of_caller;
@@ -162,13 +162,12 @@ int random_error(Call call, Action action, Chance& chance) {
     return chance.one_of(errors);
 }
 
-// A close always closes, and a lost status is a matter of who is killed.
+// A pipe does not fail.
 Action random_action(Call call, Chance& chance) {
     using enum Action;
     switch (call) {
     case Call::send:
         return chance.one_of<Action>({drop, drop, kill, kill_after, late, stop, error});
-    case Call::close:
     case Call::exec:
     case Call::tell:
         return chance.one_of<Action>({kill, kill_after, stop, late, outage, lose_ticket});

@@ -32,7 +32,6 @@ enum class Call {
     mkdir,
     write,
     read,
-    close,
     sync,
     list,
     stat,

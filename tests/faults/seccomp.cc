@@ -15,14 +15,16 @@
 namespace faults {
 namespace {
 
-// Not read(2), readv(2) and writev(2): with these the zygote and the lane talk to each other.
+// Not read(2), readv(2) and writev(2): with these the zygote and the lane talk to each other. Nor
+// close(2): a signal that comes before the notification is received interrupts the call, and no
+// program expects of a close that it has closed nothing.
 constexpr int watched[] = {
-    SYS_rename,  SYS_renameat,   SYS_renameat2,  SYS_open,       SYS_creat,   SYS_openat,
-    SYS_openat2, SYS_unlink,     SYS_unlinkat,   SYS_rmdir,      SYS_link,    SYS_linkat,
-    SYS_mkdir,   SYS_mkdirat,    SYS_write,      SYS_pwrite64,   SYS_pwritev, SYS_ftruncate,
-    SYS_close,   SYS_fsync,      SYS_fdatasync,  SYS_getdents64, SYS_stat,    SYS_lstat,
-    SYS_fstat,   SYS_newfstatat, SYS_statx,      SYS_sendto,     SYS_sendmsg, SYS_pread64,
-    SYS_execve,  SYS_execveat,   SYS_faccessat2, SYS_fallocate,
+    SYS_rename,     SYS_renameat,   SYS_renameat2,  SYS_open,     SYS_creat,   SYS_openat,
+    SYS_openat2,    SYS_unlink,     SYS_unlinkat,   SYS_rmdir,    SYS_link,    SYS_linkat,
+    SYS_mkdir,      SYS_mkdirat,    SYS_write,      SYS_pwrite64, SYS_pwritev, SYS_ftruncate,
+    SYS_fsync,      SYS_fdatasync,  SYS_getdents64, SYS_stat,     SYS_lstat,   SYS_fstat,
+    SYS_newfstatat, SYS_statx,      SYS_sendto,     SYS_sendmsg,  SYS_pread64, SYS_execve,
+    SYS_execveat,   SYS_faccessat2, SYS_fallocate,
 };
 
 // A call that waits for its answer is not interrupted by signals, which would have it made twice.

@@ -1,6 +1,7 @@
 # One process on its way from g2 to g3 while something happens to the spool, for the tests that see
 # to that; lib.sh is there already. It belongs to the traveller. What the caller is told goes to
-# /dev/shm/said on g2, with what librfork says on standard error, and its copy signs in /dev/shm/copies on g3.
+# /dev/shm/said on g2, with what librfork says on standard error, and its copy signs in
+# /dev/shm/copies on g3.
 
 hop=$RFORK_BUILD/tests/programs/hop
 
@@ -12,15 +13,34 @@ start_target() {
     start_daemon g3 "$rexecd" --listen 0.0.0.0 --spool /spool --key /etc/rfork.key
 }
 
-# With rexecd on g3 standing still, so that everything may happen in between.
-hop_begins() { # RFORK_TIMEOUT_MS [COMMAND LINE]
-    local program=${2:-$hop g3 /dev/shm/copies}
-    on g3 'kill -STOP $(cat /run/rexecd.pid); rm -f /dev/shm/copies'
+starts_from_g2() { # RFORK_TIMEOUT_MS COMMAND LINE
+    on g3 'rm -f /dev/shm/copies'
     on g2 "rm -f /dev/shm/said;
         export RFORK_SPOOL=/spool RFORK_KEY_FILE=/etc/rfork.key RFORK_TIMEOUT_MS=$1;
-        { $as_traveller $program 2>&1; echo ended; } </dev/null | cat >/dev/shm/said &"
-    await g1 60 'ls /export/u1000.*/ /export | grep -qxE "rfork.[0-9a-f]{32}"' ||
+        { $as_traveller $2 2>&1; echo ended; } </dev/null | cat >/dev/shm/said &"
+}
+
+# Until the image lies in the spool; from before that rexecd on g3 stands still, so that everything
+# may happen now.
+hop_begins() { # RFORK_TIMEOUT_MS [COMMAND LINE]
+    local program=${2:-$hop g3 /dev/shm/copies}
+    starts_from_g2 "$1" "$program"
+    caller_stops "${program%% *}"
+    on g3 'kill -STOP $(cat /run/rexecd.pid)'
+    caller_goes_on
+    await g1 60 'ls /export/u1000.*/ | grep -qxE "rfork.[0-9a-f]{32}"' ||
         fail "the caller writes no image: $(on g2 'cat /dev/shm/said')"
+}
+
+# With its image half written.
+caller_stops() { # PROGRAM
+    on g2 "until $as_traveller ls -A /spool/u1000.* 2>/dev/null | grep -q '^.rfork.*tmp'; do :; done;
+        for process in \$(grep -lx ${1##*/} /proc/[0-9]*/comm 2>/dev/null); do
+        process=\${process%/comm}; kill -STOP \${process#/proc/}; echo \${process#/proc/}; done >/dev/shm/stopped"
+}
+
+caller_goes_on() {
+    on g2 'kill -CONT $(cat /dev/shm/stopped)'
 }
 
 target_goes_on() {
@@ -34,7 +54,8 @@ hop_ends() { # SECONDS REGEX: what the caller is told
 }
 
 caller_knows_nothing() {
-    on g2 '! grep -qE "^(PARENT|-1 )" /dev/shm/said' || fail "the caller has guessed: $(on g2 'cat /dev/shm/said')"
+    on g2 '! grep -qE "^(PARENT|-1 )" /dev/shm/said' ||
+        fail "the caller has guessed: $(on g2 'cat /dev/shm/said')"
 }
 
 copies_are() { # COUNT
@@ -57,9 +78,13 @@ server_up() {
         echo 'tcp 2049' >/proc/fs/nfsd/portlist; echo 8 >/proc/fs/nfsd/threads"
 }
 
-# Frames from GUEST to the server go nowhere; to others they arrive.
+# Frames from GUEST to the server go nowhere; to others they arrive. The server is started anew, and
+# at once, because TCP under NFS waits three minutes for a connection that is only silent.
 cut() { # GUEST
+    server_down
     on "$1" 'arp -s 10.77.0.1 52:54:00:77:00:99'
+    server_up
+    on g1 'echo Y >/proc/fs/nfsd/v4_end_grace'
 }
 
 mend() { # GUEST
