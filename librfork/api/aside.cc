@@ -29,9 +29,9 @@ void take(void* argument) {
 
 Result<void> run_aside(const Session& session, void (*work)(void*), void* context) {
     Step step{work, context};
-    const long child = rfork_clone_helper(CLONE_VM | CLONE_VFORK,
-                                          session.start() + session_stack_bottom, nullptr, nullptr,
-                                          take, &step);
+    const long child =
+        rfork_clone_helper(CLONE_VM | CLONE_VFORK, session.start() + session_stack_bottom, nullptr,
+                           nullptr, take, &step);
     if (child < 0)
         return system_error(int(-child), "cannot start a process to read the key",
                             "raise the limit on processes (ulimit -u)");

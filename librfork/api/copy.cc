@@ -151,7 +151,7 @@ Result<std::uint64_t> freeze_here(const Handover& all) {
     snapshot.pages = &pages;
 
     restore_program_state(all.session);
-    return write_file(order, snapshot, directory->get());
+    return write_file(order, snapshot, directory->get(), all.mailbox->progress);
 }
 
 // A copy inherits the caller's restartable sequences, and the kernel writes into their area in the

@@ -1,5 +1,6 @@
 #include "api/doorbell.h"
 
+#include "api/clock.h"
 #include "arch/arch.h"
 
 #include <cstddef>
@@ -55,19 +56,26 @@ void Doorbell::ring(Bell bell) {
     wake(&word);
 }
 
-void Doorbell::wait(Bell bell, pid_t copy) {
-    constexpr timespec until_held{0, 10'000'000};
+bool Doorbell::wait(Bell bell, pid_t copy, std::uint64_t at_most) {
+    constexpr std::uint64_t until_held = 10'000'000;
+    const std::uint64_t began = monotonic_ns();
     std::uint32_t& word = bells_[unsigned(bell)].word;
     for (;;) {
         const std::uint32_t now = __atomic_load_n(&word, __ATOMIC_ACQUIRE);
         if (now & (rung | FUTEX_OWNER_DIED)) {
             wake(&word); // a child that a signal handler has forked meanwhile waits here too
-            return;
+            return true;
         }
         if (now == 0 && has_ended(copy))
-            return;
-        arch::syscall(SYS_futex, &word, FUTEX_WAIT, now, now == 0 ? &until_held : nullptr, nullptr,
-                      0);
+            return true;
+        const std::uint64_t elapsed = at_most ? monotonic_ns() - began : 0;
+        if (at_most && elapsed >= at_most)
+            return false;
+        std::uint64_t pause = at_most ? at_most - elapsed : 0;
+        if (now == 0 && (pause == 0 || pause > until_held))
+            pause = until_held;
+        const timespec time{time_t(pause / 1'000'000'000), long(pause % 1'000'000'000)};
+        arch::syscall(SYS_futex, &word, FUTEX_WAIT, now, pause ? &time : nullptr, nullptr, 0);
     }
 }
 

@@ -26,7 +26,9 @@ class Doorbell { // in zeroed memory that both processes share
     // In the copy.
     void ring(Bell bell);
     // In the caller. Returns when `copy` has rung that bell, or is dead.
-    void wait(Bell bell, pid_t copy);
+    void wait(Bell bell, pid_t copy) { (void)wait(bell, copy, 0); }
+    // False after so many nanoseconds, unless these are 0.
+    bool wait(Bell bell, pid_t copy, std::uint64_t at_most);
 
   private:
     static constexpr std::uint32_t rung = 1u << 28; // no tid reaches this bit

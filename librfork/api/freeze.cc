@@ -5,11 +5,21 @@
 #include "api/image_file.h"
 #include "api/mailbox.h"
 #include "api/make_copy.h"
+#include "api/progress.h"
 
 #include <cerrno>
 #include <unistd.h>
 
 namespace rfork::api {
+namespace {
+
+void wait_for_image(const SharedMailbox& mailbox, pid_t copy) {
+    ProgressLine line;
+    while (!mailbox->doorbell.wait(Bell::done, copy, line.pause()))
+        line.show(mailbox->progress);
+}
+
+} // namespace
 
 Result<Frozen> freeze(const Session& session, const FreezeOrder& order, Halt& halt) {
     const pid_t caller = getpid();
@@ -22,7 +32,7 @@ Result<Frozen> freeze(const Session& session, const FreezeOrder& order, Halt& ha
     const pid_t copy = copied->copy;
 
     const std::uint64_t forked = monotonic_ns();
-    mailbox->doorbell.wait(Bell::done, copy);
+    wait_for_image(mailbox, copy);
     if (getpid() != caller)
         return forked_meanwhile();
     const std::uint64_t written = monotonic_ns();

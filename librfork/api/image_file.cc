@@ -9,7 +9,6 @@
 // network an operation may have had its effect although the answer is an error. The inode tells.
 #include "api/image_file.h"
 
-#include "image/writer.h"
 #include "remote/spool.h"
 
 #include <cerrno>
@@ -157,11 +156,11 @@ Result<void> give_name(ImageFile& image, int directory, const FreezeOrder& order
 }
 
 Result<std::uint64_t> try_to_write(const FreezeOrder& order, const capture::Snapshot& snapshot,
-                                   int directory) {
+                                   int directory, image::Progress& progress) {
     Result<ImageFile> file = create(directory, order);
     if (!file)
         return file.error();
-    const Result<image::Written> written = image::write_image(snapshot, file->fd.get());
+    const Result<image::Written> written = image::write_image(snapshot, file->fd.get(), progress);
     if (!written)
         return in_directory(order, written.error());
     const bool beside_others = file->has_name && !order.travels;
@@ -190,8 +189,8 @@ Result<UniqueFd> open_directory(const FreezeOrder& order) {
 }
 
 Result<std::uint64_t> write_file(const FreezeOrder& order, const capture::Snapshot& snapshot,
-                                 int directory) {
-    Result<std::uint64_t> bytes = try_to_write(order, snapshot, directory);
+                                 int directory, image::Progress& progress) {
+    Result<std::uint64_t> bytes = try_to_write(order, snapshot, directory, progress);
     if (!bytes)
         unlinkat(directory, order.temporary.c_str(), 0);
     return bytes;

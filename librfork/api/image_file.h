@@ -4,6 +4,7 @@
 
 #include "api/freeze.h"
 #include "base/unique_fd.h"
+#include "image/writer.h"
 
 namespace rfork::api {
 
@@ -11,7 +12,7 @@ Result<UniqueFd> open_directory(const FreezeOrder& order);
 
 // Writes the image and gives it its name; returns how long it is. After an error there is no file.
 Result<std::uint64_t> write_file(const FreezeOrder& order, const capture::Snapshot& snapshot,
-                                 int directory);
+                                 int directory, image::Progress& progress);
 
 // After a copy that died without cleaning up.
 void remove_temporary(const FreezeOrder& order);

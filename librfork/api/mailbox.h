@@ -4,6 +4,7 @@
 
 #include "api/doorbell.h"
 #include "capture/snapshot.h"
+#include "image/writer.h"
 
 #include <sys/mman.h>
 
@@ -14,6 +15,7 @@ struct Mailbox {
     bool done;
     std::int32_t error; // 0: the image is complete
     std::uint64_t bytes;
+    image::Progress progress;
     char sentence[1000];
 };
 

@@ -210,7 +210,8 @@ Result<void> pwrite_all(int fd, const void* data, std::size_t size, std::uint64_
 
 // Memory, in the order of the file. What a mapped file does not have (its mapping is longer) stays
 // a hole, and has no extent.
-Result<void> write_pages(Layout& layout, capture::PageSource& pages, int fd) {
+Result<void> write_pages(Layout& layout, capture::PageSource& pages, int fd, Progress& progress) {
+    __atomic_store_n(&progress.all, layout.pages_size, __ATOMIC_RELAXED);
     std::vector<Extent> stored;
     stored.reserve(layout.extents.size());
     std::vector<std::uint8_t> still(extent_limit);
@@ -226,6 +227,7 @@ Result<void> write_pages(Layout& layout, capture::PageSource& pages, int fd) {
         if (Result<void> r = pwrite_all(fd, still.data(), e.size, e.file_offset); !r)
             return r;
         stored.push_back(e);
+        __atomic_add_fetch(&progress.done, e.size, __ATOMIC_RELAXED);
     }
     layout.extents = std::move(stored);
     if (ftruncate(fd, off_t(layout.header.file_size)) != 0)
@@ -274,13 +276,13 @@ std::span<const std::uint8_t> stub_code() {
     return {rfork_stub_begin, rfork_stub_end};
 }
 
-Result<Written> write_image(const Snapshot& snapshot, int fd) {
+Result<Written> write_image(const Snapshot& snapshot, int fd, Progress& progress) {
     Result<Layout> layout = lay_out(snapshot, padded_stub_size());
     if (!layout)
         return layout.error();
     if (Result<void> r = write_front(*layout, fd); !r)
         return r.error();
-    if (Result<void> r = write_pages(*layout, *snapshot.pages, fd); !r)
+    if (Result<void> r = write_pages(*layout, *snapshot.pages, fd, progress); !r)
         return r.error();
     if (Result<void> r = write_metadata(*layout, snapshot, fd); !r)
         return r.error();
