@@ -14,7 +14,7 @@ chmod 755 "$directory"
 
 fail() {
     echo "FAILED: $*"
-    [ ! -e "$directory/said" ] || sed 's/^/said: /' "$directory/said"
+    [ ! -e "$directory/said" ] || tail -n 20 "$directory/said" | sed 's/^/said: /'
     exit 1
 }
 
