@@ -61,15 +61,39 @@ void append(std::vector<Figure>& result, std::vector<Figure> more) {
 }
 
 void run_hops(const Keys& wanted, const Programs& programs, const Workplace& workplace,
-              std::vector<Figure>& result) {
+              std::vector<Figure>& result, rfork::Progress& progress) {
     Host first(programs.rexecd, workplace, "first.log");
     Host second(programs.rexecd, workplace, "second.log");
     for (const HeapSize& size : sizes) {
         if (only(figures(size, nullptr), wanted).empty())
             continue;
-        Samples samples = measure(size, programs, workplace, first, second);
+        Samples samples = measure(size, programs, workplace, first, second, progress);
         append(result, only(figures(size, &samples), wanted));
     }
+}
+
+// What --help says of the figures.
+std::string key_list() {
+    std::string list;
+    auto add = [&list](const std::vector<Figure>& figures) {
+        for (const Figure& figure : figures)
+            list += "  " + figure.key +
+                    std::string(24 - std::min<std::size_t>(22, figure.key.size()), ' ') +
+                    figure.meaning + '\n';
+    };
+    for (const HeapSize& size : sizes)
+        add(figures(size, nullptr));
+    add(stall_figures(nullptr));
+    return list;
+}
+
+// CLI11's own check would put all names on one line.
+CLI::Validator known_key(const Keys& names) {
+    return CLI::Validator(
+        [names](const std::string& name) {
+            return contains(names, name) ? std::string() : "there is no figure " + name;
+        },
+        "");
 }
 
 // A run takes seconds to minutes, so only those are made that somebody asked for.
@@ -77,10 +101,11 @@ std::vector<Figure> run(const Keys& wanted, const std::string& directory) {
     Programs programs = find_programs();
     Workplace workplace(directory);
 
+    rfork::Progress progress("measuring");
     std::vector<Figure> result;
-    run_hops(wanted, programs, workplace, result);
+    run_hops(wanted, programs, workplace, result, progress);
     if (!only(stall_figures(nullptr), wanted).empty()) {
-        StallSamples samples = measure_stall(programs, workplace);
+        StallSamples samples = measure_stall(programs, workplace, progress);
         append(result, only(stall_figures(&samples), wanted));
     }
     return result;
@@ -118,9 +143,12 @@ int main(int argc, char** argv) {
     names.push_back(stall_group);
     bool json = false;
     std::string directory = "/dev/shm";
-    app.add_option("--only", wanted, "Only these figures")
+    app.add_option("--only", wanted, "Only these figures; they are listed below")
         ->delimiter(',')
-        ->check(CLI::IsMember(names));
+        ->type_name("KEY[,KEY...]")
+        ->check(known_key(names));
+    app.footer("Figures:\n" + key_list() + "\n" + stall_group +
+               " stands for all whose names begin with it.");
     app.add_flag("--json", json, "One JSON object instead of a table");
     app.add_option("--directory", directory, "A tmpfs for the spool")->capture_default_str();
     try {

@@ -37,10 +37,11 @@ void measure_floor(const Programs& programs, Samples& samples) {
 }
 
 void measure_hops(const HeapSize& size, const Programs& programs, Journey& journey,
-                  Samples& samples) {
+                  Samples& samples, Progress& progress) {
     for (unsigned i = 0; i < size.warm_up; ++i)
         (void)journey.hop();
     for (unsigned i = 0; i < size.hops; ++i) {
+        progress.at_step(size.name + std::string(" heap, hop"), i + 1, size.hops);
         measure_floor(programs, samples);
         Hop hop = journey.hop();
         samples.hop.push_back(milliseconds(hop.whole));
@@ -53,23 +54,25 @@ void measure_hops(const HeapSize& size, const Programs& programs, Journey& journ
 // What happens between the exec and the program's next instruction cannot be told apart from the
 // request in a hop, so the same program is frozen into a file and started from it by hand.
 void measure_resumes(const HeapSize& size, const Workplace& workplace, Journey& journey,
-                     Samples& samples) {
+                     Samples& samples, Progress& progress) {
     std::string image = workplace.path("frozen");
     journey.freeze(image);
     (void)journey.resume(image);
-    for (unsigned i = 0; i < size.resumes; ++i)
+    for (unsigned i = 0; i < size.resumes; ++i) {
+        progress.at_step(size.name + std::string(" heap, start of an image"), i + 1, size.resumes);
         samples.resume.push_back(milliseconds(journey.resume(image)));
+    }
     std::filesystem::remove(image);
 }
 
 } // namespace
 
 Samples measure(const HeapSize& size, const Programs& programs, const Workplace& workplace,
-                const Host& first, const Host& second) {
+                const Host& first, const Host& second, Progress& progress) {
     Samples samples;
     Journey journey(programs.traveller, workplace, size.bytes, first, second);
-    measure_hops(size, programs, journey, samples);
-    measure_resumes(size, workplace, journey, samples);
+    measure_hops(size, programs, journey, samples, progress);
+    measure_resumes(size, workplace, journey, samples, progress);
     return samples;
 }
 

@@ -1,6 +1,7 @@
 // One run: a traveller with a heap of one size, and the floor measured between its hops.
 #pragma once
 
+#include "base/progress.h"
 #include "host.h"
 #include "programs.h"
 #include "workplace.h"
@@ -29,6 +30,6 @@ struct Samples { // milliseconds
 };
 
 Samples measure(const HeapSize& size, const Programs& programs, const Workplace& workplace,
-                const Host& first, const Host& second);
+                const Host& first, const Host& second, Progress& progress);
 
 } // namespace rfork::bench

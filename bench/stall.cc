@@ -5,6 +5,8 @@
 #include "log_file.h"
 #include "process.h"
 
+#include <algorithm>
+#include <cerrno>
 #include <cinttypes>
 #include <cstdio>
 #include <sstream>
@@ -12,24 +14,37 @@
 namespace rfork::bench {
 namespace {
 
-constexpr int patience_ms = 180'000;
+constexpr int patience_ms = 180'000, look_ms = 1000;
 constexpr const char *heap_bytes = "1073741824", *threads = "64";
 constexpr unsigned warm_up = 1, rounds = 15;
 
-void run_crowd(const Programs& programs, const Workplace& workplace, const LogFile& log) {
+void run_crowd(const Programs& programs, const Workplace& workplace, const LogFile& log,
+               Progress& progress) {
     Process crowd({programs.crowd, heap_bytes, threads, std::to_string(warm_up + rounds),
                    workplace.path("crowd-image")},
                   {}, log.fd());
     UniqueFd watched = watch(crowd.pid());
-    if (!wait_until_ended(watched, patience_ms))
-        fail("interrupted, or the crowd does not come to its end: " + log.last_line());
+    for (int waited_ms = 0; waited_ms < patience_ms; waited_ms += look_ms) {
+        errno = 0;
+        if (wait_until_ended(watched, look_ms))
+            return;
+        if (errno == EINTR)
+            break;
+        const std::string rounds_said = log.content();
+        progress.at_step(
+            "64 threads, 1 GiB heap, fork(2) and checkpoint",
+            static_cast<std::uint64_t>(std::count(rounds_said.begin(), rounds_said.end(), '\n')),
+            warm_up + rounds);
+    }
+    fail("interrupted, or the crowd does not come to its end: " + log.last_line());
 }
 
 } // namespace
 
-StallSamples measure_stall(const Programs& programs, const Workplace& workplace) {
+StallSamples measure_stall(const Programs& programs, const Workplace& workplace,
+                           Progress& progress) {
     LogFile log(workplace.path("crowd.log"));
-    run_crowd(programs, workplace, log);
+    run_crowd(programs, workplace, log, progress);
 
     StallSamples samples;
     std::istringstream reports(log.content());

@@ -2,6 +2,7 @@
 // a fork(2) of it takes, the floor; measured by turns (crowd.c).
 #pragma once
 
+#include "base/progress.h"
 #include "programs.h"
 #include "workplace.h"
 
@@ -15,6 +16,7 @@ struct StallSamples { // milliseconds
     std::vector<double> seen; // by a thread of the process
 };
 
-StallSamples measure_stall(const Programs& programs, const Workplace& workplace);
+StallSamples measure_stall(const Programs& programs, const Workplace& workplace,
+                           Progress& progress);
 
 } // namespace rfork::bench

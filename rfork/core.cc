@@ -5,6 +5,7 @@
 
 #include "core.h"
 
+#include "base/printable.h"
 #include "base/unique_fd.h"
 #include "file_copy.h"
 #include "image/reader.h"
@@ -79,7 +80,8 @@ Result<void> write_core(const std::string& image_path, const std::string& core_p
     TemporaryFile core(core_path);
     if (core.fd() < 0)
         return system_error(errno, "cannot create a file beside " + core_path);
-    if (auto copied = copy_file(image.get(), core.fd(), header->file_size); !copied)
+    Progress progress("copying " + printable(image_path));
+    if (auto copied = copy_file(image.get(), core.fd(), header->file_size, progress); !copied)
         return Error{copied.error().code,
                      "cannot copy " + image_path + ": " + copied.error().sentence};
     if (::pwrite(core.fd(), &*core_header, sizeof *core_header, 0) !=

@@ -15,11 +15,12 @@ namespace rfork::tool {
 namespace {
 
 constexpr std::size_t piece = 1024 * 1024;
+constexpr std::size_t kernel_piece = 32 * piece; // then it is time to tell how far we are
 
 // Bytes copied, or -1 where the kernel cannot copy between these two files.
 ssize_t copy_in_kernel(int from, int to, off_t offset, std::size_t size) {
     off_t from_offset = offset, to_offset = offset;
-    return ::copy_file_range(from, &from_offset, to, &to_offset, size, 0);
+    return ::copy_file_range(from, &from_offset, to, &to_offset, std::min(size, kernel_piece), 0);
 }
 
 ssize_t copy_by_hand(int from, int to, off_t offset, std::size_t size) {
@@ -28,7 +29,12 @@ ssize_t copy_by_hand(int from, int to, off_t offset, std::size_t size) {
     return n <= 0 ? n : ::pwrite(to, buffer.data(), static_cast<std::size_t>(n), offset);
 }
 
-Result<void> copy_run(int from, int to, off_t offset, off_t end) {
+struct Told { // to whoever watches
+    Progress& progress;
+    std::uint64_t size;
+};
+
+Result<void> copy_run(int from, int to, off_t offset, off_t end, const Told& told) {
     bool kernel_can = true;
     while (offset < end) {
         auto size = static_cast<std::size_t>(end - offset);
@@ -38,6 +44,7 @@ Result<void> copy_run(int from, int to, off_t offset, off_t end) {
             continue;
         if (n > 0) {
             offset += n;
+            told.progress.at_byte(static_cast<std::uint64_t>(offset), told.size);
         } else if (kernel_can) {
             kernel_can = false; // EXDEV, ENOSYS, EINVAL; a true error comes again by hand
         } else {
@@ -50,7 +57,7 @@ Result<void> copy_run(int from, int to, off_t offset, off_t end) {
 
 } // namespace
 
-Result<void> copy_file(int from, int to, std::uint64_t size) {
+Result<void> copy_file(int from, int to, std::uint64_t size, Progress& progress) {
     if (::ioctl(to, FICLONE, from) == 0)
         return {};
     auto end = static_cast<off_t>(size);
@@ -65,7 +72,7 @@ Result<void> copy_file(int from, int to, std::uint64_t size) {
             data = 0;
             hole = end;
         }
-        if (auto copied = copy_run(from, to, data, std::min(hole, end)); !copied)
+        if (auto copied = copy_run(from, to, data, std::min(hole, end), {progress, size}); !copied)
             return copied;
         data = hole;
     }

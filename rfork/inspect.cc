@@ -1,6 +1,7 @@
 #include "inspect.h"
 
 #include "base/printable.h"
+#include "base/progress.h"
 #include "base/unique_fd.h"
 #include "image/reader.h"
 #include "mapping_table.h"
@@ -25,6 +26,12 @@ void print(const std::vector<Line>& lines) {
         print(line);
 }
 
+void print(const std::vector<std::string>& list) {
+    std::printf("\n");
+    for (const std::string& line : list)
+        std::printf("%s\n", line.c_str());
+}
+
 std::vector<Line> describe_file(const std::string& path, int fd, const image::Header& header) {
     struct stat status {};
     ::fstat(fd, &status);
@@ -47,6 +54,20 @@ std::vector<Line> describe_file(const std::string& path, int fd, const image::He
     };
 }
 
+Result<void> verify(const std::string& path, int fd, const image::Image& image) {
+    std::uint64_t all = 0, done = 0;
+    for (const image::Extent& extent : image.extents())
+        all += extent.size;
+    Progress progress("verifying " + printable(path));
+    std::vector<std::byte> buffer(image::extent_limit);
+    for (const image::Extent& extent : image.extents()) {
+        if (auto verified = image::verify_extent(fd, extent, buffer); !verified)
+            return verified;
+        progress.at_byte(done += extent.size, all);
+    }
+    return {};
+}
+
 Error about(const std::string& path, const Error& error) {
     return {error.code, path + ": " + error.sentence};
 }
@@ -65,15 +86,14 @@ Result<void> inspect(const std::string& path, const InspectOptions& options) {
     print(describe_records({file.get(), *image}));
     print(summarise_mappings(*image));
     if (options.verify) {
-        if (auto verified = image::verify_pages(file.get(), *image); !verified)
+        if (auto verified = verify(path, file.get(), *image); !verified)
             return about(path, verified.error());
         print(Line{"verified", "every byte of memory has the checksum it was written with"});
     }
-    if (options.mappings) {
-        std::printf("\n");
-        for (const std::string& line : list_mappings(*image))
-            std::printf("%s\n", line.c_str());
-    }
+    if (options.top > 0)
+        print(list_largest_mappings(*image, options.top));
+    if (options.mappings)
+        print(list_mappings(*image));
     return {};
 }
 

@@ -10,6 +10,7 @@ namespace rfork::tool {
 struct InspectOptions {
     bool verify = false;   // also check every byte of memory against its checksum
     bool mappings = false; // list every mapping
+    unsigned top = 0;      // list so many, those of which the image carries most
 };
 
 // Prints to standard output.

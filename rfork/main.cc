@@ -41,6 +41,9 @@ int main(int argc, char** argv) {
     inspect_command->add_option("IMAGE", image, "The image")->required();
     inspect_command->add_flag("--verify", options.verify, "Check every byte against its checksum");
     inspect_command->add_flag("--mappings", options.mappings, "List every mapping");
+    inspect_command
+        ->add_option("--top", options.top, "List the N mappings of which the image carries most")
+        ->type_name("N");
 
     auto* keygen_command = app.add_subcommand("keygen", "Make a key; never overwrites one");
     keygen_command->add_option("FILE", key, "The key file")->required();

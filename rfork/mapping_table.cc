@@ -1,8 +1,11 @@
 #include "mapping_table.h"
 
 #include "base/printable.h"
+#include "base/progress.h"
 #include "text.h"
 
+#include <algorithm>
+#include <numeric>
 #include <sys/mman.h>
 
 namespace rfork::tool {
@@ -54,6 +57,17 @@ std::string total_text(const Total& total) {
                   bytes_text(total.carried).c_str());
 }
 
+// The part in the whole, as a bar; what is there at all has at least one mark.
+std::string bar(std::uint64_t part, std::uint64_t whole) {
+    constexpr std::size_t marks = 20;
+    std::size_t count = whole ? static_cast<std::size_t>(static_cast<double>(part) /
+                                                         static_cast<double>(whole) * marks)
+                              : 0;
+    std::string text(part ? std::max<std::size_t>(count, 1) : 0, '#');
+    text.resize(marks, ' ');
+    return text;
+}
+
 std::string flag_words(std::uint32_t flags) {
     static constexpr struct {
         std::uint32_t bit;
@@ -75,6 +89,17 @@ std::string flag_words(std::uint32_t flags) {
     return words;
 }
 
+std::string mapping_text(const image::Image& image, const Mapping& mapping, std::uint64_t carried) {
+    bool shared =
+        mapping.kind == MappingKind::shared_anonymous || mapping.kind == MappingKind::file_shared;
+    return format("%012lx-%012lx %c%c%c%c %11s carried  %-22s %s%s", mapping.start, mapping.end,
+                  mapping.prot & PROT_READ ? 'r' : '-', mapping.prot & PROT_WRITE ? 'w' : '-',
+                  mapping.prot & PROT_EXEC ? 'x' : '-', shared ? 's' : 'p',
+                  bytes_text(carried).c_str(), kind_name(mapping.kind),
+                  printable(image.string(mapping.name).value_or("")).c_str(),
+                  flag_words(mapping.flags).c_str());
+}
+
 } // namespace
 
 std::vector<Line> summarise_mappings(const image::Image& image) {
@@ -92,8 +117,9 @@ std::vector<Line> summarise_mappings(const image::Image& image) {
     std::vector<Line> lines{{"memory", total_text(all)}};
     for (unsigned kind = 1; kind <= last; ++kind) {
         if (by_kind[kind].count != 0)
-            lines.push_back(
-                {"", total_text(by_kind[kind]) + "  " + kind_name(static_cast<MappingKind>(kind))});
+            lines.push_back({"", total_text(by_kind[kind]) + "  " +
+                                     bar(by_kind[kind].carried, all.carried) + "  " +
+                                     kind_name(static_cast<MappingKind>(kind))});
     }
     return lines;
 }
@@ -101,18 +127,21 @@ std::vector<Line> summarise_mappings(const image::Image& image) {
 std::vector<std::string> list_mappings(const image::Image& image) {
     std::vector<std::string> lines;
     auto carried = carried_bytes(image);
-    for (std::size_t i = 0; i < carried.size(); ++i) {
-        const Mapping& mapping = image.mappings()[i];
-        bool shared = mapping.kind == MappingKind::shared_anonymous ||
-                      mapping.kind == MappingKind::file_shared;
-        lines.push_back(format("%012lx-%012lx %c%c%c%c %11s carried  %-22s %s%s", mapping.start,
-                               mapping.end, mapping.prot & PROT_READ ? 'r' : '-',
-                               mapping.prot & PROT_WRITE ? 'w' : '-',
-                               mapping.prot & PROT_EXEC ? 'x' : '-', shared ? 's' : 'p',
-                               bytes_text(carried[i]).c_str(), kind_name(mapping.kind),
-                               printable(image.string(mapping.name).value_or("")).c_str(),
-                               flag_words(mapping.flags).c_str()));
-    }
+    for (std::size_t i = 0; i < carried.size(); ++i)
+        lines.push_back(mapping_text(image, image.mappings()[i], carried[i]));
+    return lines;
+}
+
+std::vector<std::string> list_largest_mappings(const image::Image& image, std::size_t count) {
+    auto carried = carried_bytes(image);
+    std::vector<std::size_t> order(carried.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return carried[a] > carried[b]; });
+    order.resize(std::min(order.size(), count));
+    std::vector<std::string> lines;
+    for (std::size_t i : order)
+        lines.push_back(mapping_text(image, image.mappings()[i], carried[i]));
     return lines;
 }
 

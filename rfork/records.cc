@@ -5,6 +5,7 @@
 #include "records.h"
 
 #include "base/printable.h"
+#include "base/progress.h"
 #include "frozen_memory.h"
 #include "kinds/address_space/record.h"
 #include "kinds/attributes/record.h"
@@ -56,6 +57,21 @@ void append_word(std::string& words, std::string_view word) {
     if (!words.empty())
         words += ' ';
     words += word;
+}
+
+// A title and many words, on as many lines as it takes.
+Lines folded(const std::string& title, std::string_view words) {
+    constexpr std::size_t width = 80 - 15; // what a terminal has beside the titles
+    Lines lines;
+    while (words.size() > width) {
+        std::size_t end = words.rfind(' ', width);
+        if (end == std::string_view::npos)
+            break;
+        lines.push_back({lines.empty() ? title : "", std::string(words.substr(0, end))});
+        words.remove_prefix(end + 1);
+    }
+    lines.push_back({lines.empty() ? title : "", std::string(words)});
+    return lines;
 }
 
 std::string or_none(std::string words) {
@@ -423,8 +439,9 @@ std::string cpu_features(const arch::CpuFeatureSet& set) {
 }
 
 Lines describe(const FrozenProgram&, const kinds::CpuRecord& record, const image::Record&) {
-    return {{"CPU features", cpu_features(record.required)},
-            {"CPU state", format("components %#lx", record.xstate)}};
+    Lines lines = folded("CPU features", cpu_features(record.required));
+    lines.push_back({"CPU state", format("components %#lx", record.xstate)});
+    return lines;
 }
 
 Lines describe(const FrozenProgram& program, const kinds::MonitorRecord& record,

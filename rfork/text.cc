@@ -20,19 +20,6 @@ std::string format(const char* pattern, ...) {
     return result;
 }
 
-std::string bytes_text(std::uint64_t bytes) {
-    static constexpr const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-    if (bytes < 1024)
-        return format("%u B", static_cast<unsigned>(bytes));
-    auto value = static_cast<double>(bytes);
-    unsigned unit = 0;
-    while (value >= 1024) {
-        value /= 1024;
-        ++unit;
-    }
-    return format("%.1f %s", value, units[unit]);
-}
-
 std::string time_text(std::uint64_t nanoseconds) {
     auto seconds = static_cast<std::time_t>(nanoseconds / 1'000'000'000);
     auto microseconds = static_cast<unsigned>(nanoseconds % 1'000'000'000 / 1000);

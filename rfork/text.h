@@ -8,7 +8,6 @@ namespace rfork::tool {
 
 [[gnu::format(printf, 1, 2)]] std::string format(const char* pattern, ...);
 
-std::string bytes_text(std::uint64_t bytes);      // "12.3 MiB"
 std::string time_text(std::uint64_t nanoseconds); // "2026-11-21 02:31:55.123456 UTC"
 
 } // namespace rfork::tool

@@ -154,15 +154,21 @@ Result<Image> read_image(int fd) {
     return image;
 }
 
+Result<void> verify_extent(int fd, const Extent& extent, std::span<std::byte> buffer) {
+    auto bytes = buffer.first(extent.size);
+    if (auto read = read_exactly(fd, bytes, extent.file_offset); !read)
+        return read;
+    if (hash(bytes) != extent.hash)
+        return damaged("the checksum of its memory at file offset " +
+                       std::to_string(extent.file_offset) + " is wrong");
+    return {};
+}
+
 Result<void> verify_pages(int fd, const Image& image) {
     Buffer buffer(extent_limit);
     for (const Extent& extent : image.extents()) {
-        auto bytes = std::span(buffer).first(extent.size);
-        if (auto read = read_exactly(fd, bytes, extent.file_offset); !read)
-            return read;
-        if (hash(bytes) != extent.hash)
-            return damaged("the checksum of its memory at file offset " +
-                           std::to_string(extent.file_offset) + " is wrong");
+        if (auto verified = verify_extent(fd, extent, buffer); !verified)
+            return verified;
     }
     return {};
 }

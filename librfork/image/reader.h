@@ -116,4 +116,8 @@ Result<Header> read_front(int fd);
 Result<Image> read_image(int fd);
 Result<void> verify_pages(int fd, const Image& image);
 
+// One of its extents, for those who want to tell how far they are; in a buffer of extent_limit
+// bytes.
+Result<void> verify_extent(int fd, const Extent& extent, std::span<std::byte> buffer);
+
 } // namespace rfork::image

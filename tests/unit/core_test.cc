@@ -110,7 +110,8 @@ TEST_CASE("a copied file keeps its bytes and its holes") {
         REQUIRE(::pwrite(from.get(), "middle", 6, 5'000'000) == 6);
         REQUIRE(::pwrite(from.get(), "end", 3, size - 3) == 3);
         UniqueFd to(::open((directory / "to").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-        REQUIRE(tool::copy_file(from.get(), to.get(), size));
+        Progress progress("copying");
+        REQUIRE(tool::copy_file(from.get(), to.get(), size, progress));
     }
     struct stat status;
     REQUIRE(::stat((directory / "to").c_str(), &status) == 0);
