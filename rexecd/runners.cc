@@ -19,11 +19,6 @@ using rfork::UniqueFd;
 
 namespace {
 
-using namespace std::chrono_literals;
-
-constexpr auto patience_to_prove = 30s;
-constexpr auto patience_to_run = 12min; // a runner's own is ten
-
 Error too_busy(std::string_view why) {
     return {EAGAIN,
             "rexecd cannot run another image now: " + std::string(why) + ": try again later"};
@@ -46,17 +41,19 @@ bool Runners::has_room(uid_t user, in_addr_t source) const {
         of_user += runner->user == user;
         from_source += runner->source == source;
     }
-    return all < unproved_limit && of_user < unproved_share && from_source < unproved_share;
+    return all < limits_.unproved && of_user < limits_.unproved_share &&
+           from_source < limits_.unproved_share;
 }
 
 Runners::Started Runners::start(const Key& request, const Job& job, in_addr_t source, Error& why) {
     if (!has_room(job.user, source))
         return Started::not_now;
-    if (count_proved(job.user) >= share)
-        return why = too_busy(std::to_string(share) + " of this user's are being started already"),
+    if (count_proved(job.user) >= limits_.of_a_user)
+        return why = too_busy(std::to_string(limits_.of_a_user) +
+                              " of this user's are being started already"),
                Started::refused;
-    if (count_proved(std::nullopt) >= limit)
-        return why = too_busy(std::to_string(limit) + " are being started already"),
+    if (count_proved(std::nullopt) >= limits_.proved)
+        return why = too_busy(std::to_string(limits_.proved) + " are being started already"),
                Started::refused;
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0)
@@ -72,13 +69,13 @@ Runners::Started Runners::start(const Key& request, const Job& job, in_addr_t so
     runner->user = job.user;
     runner->source = source;
 
-    const pid_t child = fork_child(write_end.get(), [&](int report) { run_job(job, report); });
+    const pid_t child = fork_child(write_end.get(), [&](int report) { work_(job, report); });
     if (child < 0)
         return why = too_busy(rfork::errno_text(errno)), Started::refused;
     runner->process.reset(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
     Runner& started = *runner;
     runners_.emplace(request, std::move(runner));
-    end_after(started, patience_to_prove);
+    end_after(started, limits_.to_prove);
     listen(request, started);
     return Started::yes;
 }
@@ -92,7 +89,7 @@ void Runners::listen(const Key& request, Runner& runner) {
 }
 
 // Its end comes to us through the pipe.
-void Runners::end_after(Runner& runner, std::chrono::seconds patience) {
+void Runners::end_after(Runner& runner, std::chrono::milliseconds patience) {
     runner.timer.expires_after(patience);
     runner.timer.async_wait([process = runner.process.get()](boost::system::error_code stopped) {
         if (!stopped)
@@ -105,7 +102,7 @@ void Runners::heard(const Key& request, bool complete) {
     Runner& runner = *found->second;
     if (complete && runner.outcome.kind == Outcome::proved) {
         runner.proved = true;
-        end_after(runner, patience_to_run);
+        end_after(runner, limits_.to_run);
         return listen(request, runner);
     }
     Ended ended{request, runner.proved, std::nullopt};

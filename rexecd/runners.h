@@ -15,6 +15,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <map>
@@ -25,8 +26,13 @@ namespace rexecd {
 
 class Runners {
   public:
-    static constexpr std::size_t limit = 1024, share = 64; // of proved users', and of each of them
-    static constexpr std::size_t unproved_limit = 64, unproved_share = 16;
+    struct Limits {
+        std::size_t proved = 1024, of_a_user = 64;
+        std::size_t unproved = 64, unproved_share = 16; // of a user, and from a host
+        std::chrono::milliseconds to_prove = std::chrono::seconds(30);
+        std::chrono::milliseconds to_run = std::chrono::minutes(12); // a runner's own are ten
+    };
+    using Work = std::function<void(const Job& job, int report)>; // in the child
 
     // Called once for every runner; without an outcome when it died before it could report. `proved`
     // says whether its user was.
@@ -37,7 +43,10 @@ class Runners {
     };
     using Done = std::function<void(const Ended&)>;
 
-    Runners(boost::asio::io_context& io, Done done) : io_(io), done_(std::move(done)) {}
+    Runners(boost::asio::io_context& io, Done done)
+        : Runners(io, std::move(done), run_job, Limits()) {}
+    Runners(boost::asio::io_context& io, Done done, Work work, Limits limits)
+        : io_(io), done_(std::move(done)), work_(std::move(work)), limits_(limits) {}
 
     enum class Started {
         yes,
@@ -63,11 +72,13 @@ class Runners {
     bool has_room(uid_t user, in_addr_t source) const;
     std::size_t count_proved(std::optional<uid_t> user) const;
     void listen(const Key& request, Runner& runner);
-    void end_after(Runner& runner, std::chrono::seconds patience);
+    void end_after(Runner& runner, std::chrono::milliseconds patience);
     void heard(const Key& request, bool complete);
 
     boost::asio::io_context& io_;
     Done done_;
+    Work work_;
+    Limits limits_;
     std::map<Key, std::unique_ptr<Runner>, IdOrder> runners_;
 };
 
