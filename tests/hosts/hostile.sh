@@ -113,3 +113,28 @@ serves_as_before() {
     none_lost_none_doubled
     nothing_is_left
 }
+
+# Ash sends elm what it can for that long: rexecd stays small, and serves oak meanwhile and after.
+serves_under_flood() { # SECONDS
+    local pid before flooder calls=0
+    start_rexecd elm
+    pid=${daemon[rexecd.elm]}
+    kilobytes() { sed -n "s/^$1:[^0-9]*\([0-9]*\).*/\1/p" "/proc/$pid/status"; }
+    before=$(kilobytes VmRSS)
+    on ash "$hostile" elm rfork.flood flood "${SEED:-1989}" "$1" >/mnt/flood &
+    flooder=$!
+    while kill -0 $flooder 2>/dev/null; do
+        RFORK_TIMEOUT_MS=30000 hop_from oak elm
+        said '^PARENT$'
+        none_lost_none_doubled
+        calls=$((calls + 1))
+    done
+    wait $flooder
+    cat /mnt/flood
+    kill -0 "$pid" || fail "rexecd has died"
+    echo "$calls calls meanwhile; resident: $before kB before, $(kilobytes VmHWM) kB at most"
+    [ "$(kilobytes VmHWM)" -lt 200000 ] || fail "rexecd grew to $(kilobytes VmHWM) kB"
+    quiet() { [ -z "$(cat "/proc/$pid/task/$pid/children")" ]; }
+    eventually 30 quiet || fail "runners are left"
+    serves_as_before
+}
