@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <poll.h>
 #include <sys/socket.h>
 
 namespace rexecd {
@@ -20,6 +21,18 @@ union Control {
 
 constexpr int failures_passed_over = 16; // at a time; an ICMP error is reported by one receive
 
+// Of a daemon that was killed a child may live that has not come to close the socket yet.
+int bind_patiently(int socket, const sockaddr_in& address) {
+    constexpr int tries = 100, pause_ms = 20;
+    for (int i = 1;; ++i) {
+        if (::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0)
+            return 0;
+        if (errno != EADDRINUSE || i == tries)
+            return -1;
+        ::poll(nullptr, 0, pause_ms);
+    }
+}
+
 } // namespace
 
 Result<DatagramSocket> DatagramSocket::bound_to(const sockaddr_in& address) {
@@ -29,7 +42,7 @@ Result<DatagramSocket> DatagramSocket::bound_to(const sockaddr_in& address) {
         return rfork::system_error(errno, "cannot make a socket");
     int on = 1;
     if (::setsockopt(socket.fd(), IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) != 0 ||
-        ::bind(socket.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
+        bind_patiently(socket.fd(), address) != 0)
         return rfork::remote::cannot_listen(address, errno);
     return socket;
 }

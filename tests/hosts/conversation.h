@@ -60,13 +60,24 @@ inline remote::Datagram content_of(const remote::Message& message, const remote:
     return content;
 }
 
+// In a user namespace he may have another number than outside, where directories are named.
+inline uid_t number_here(uid_t outer) {
+    unsigned inside = 0, outside = 0, count = 0;
+    if (FILE* map = std::fopen("/proc/self/uid_map", "re")) {
+        if (std::fscanf(map, "%u %u %u", &inside, &outside, &count) != 3)
+            count = 0;
+        std::fclose(map);
+    }
+    return outer >= outside && outer - outside < count ? inside + (outer - outside) : outer;
+}
+
 // "<directory>/<ticket>", of whoever owns that directory in the spool.
 inline void name_ticket(remote::Message& message, const std::string& path) {
     const std::size_t slash = path.find('/');
     message.directory = path.substr(0, slash);
     message.ticket = slash == std::string::npos ? "" : path.substr(slash + 1);
-    message.user = remote::user_of_directory(message.directory).value_or(0);
-    message.outer_user = message.user;
+    message.outer_user = remote::user_of_directory(message.directory).value_or(0);
+    message.user = number_here(message.outer_user);
     const std::size_t prefix = std::string(image::ticket_prefix).size();
     if (message.ticket.size() > prefix)
         message.image = id_from(message.ticket.substr(prefix));
