@@ -80,7 +80,12 @@ std::string flag_words(std::uint32_t flags) {
                  {image::mapping_noreserve, " noreserve"},
                  {image::mapping_mergeable, " mergeable"},
                  {image::mapping_writable_file, " writable-file"},
-                 {image::mapping_accounted, " accounted"}};
+                 {image::mapping_accounted, " accounted"},
+                 {image::mapping_dontfork, " dontfork"},
+                 {image::mapping_sequential, " sequential"},
+                 {image::mapping_random, " random"},
+                 {image::mapping_droppable, " droppable"},
+                 {image::mapping_sealed, " sealed"}};
     std::string words;
     for (const auto& name : names) {
         if (flags & name.bit)

@@ -12,6 +12,7 @@
 #include "api/memory_marks.h"
 #include "api/turn.h"
 #include "capture/children.h"
+#include "capture/kept_from_forks.h"
 #include "capture/memory.h"
 #include "capture/own_pages.h"
 #include "capture/private_copy.h"
@@ -109,8 +110,21 @@ void restore_program_state(const Session& session) {
     errno = int(session.caller_errno);
 }
 
+Result<bool> lacks_memory(const Handover& all) {
+    const Result<std::uint64_t> pages = capture::mapped_pages("/proc/self");
+    if (!pages)
+        return pages.error();
+    return *pages < all.pages;
+}
+
 Result<std::uint64_t> freeze_here(const Handover& all) {
     const FreezeOrder& order = all.order;
+    const Result<bool> lacks = lacks_memory(all);
+    if (!lacks)
+        return lacks.error();
+    all.mailbox->lacks_memory = *lacks;
+    if (*lacks)
+        return 0;
     const Range own[] = {{all.session.start(), all.session.start() + all.session.size},
                          all.mailbox.range()};
     Result<capture::Self> self = capture::Self::open(all.facts);

@@ -13,7 +13,8 @@ struct Handover {
     const Session& session;
     const capture::OwnFacts& facts;
     const SharedMailbox& mailbox;
-    pid_t helper; // that makes the others stand still, or 0
+    pid_t helper;        // that makes the others stand still, or 0
+    std::uint64_t pages; // that the copy must have
 };
 
 // The whole life of the copy. Says in the mailbox what has come of it.

@@ -8,6 +8,7 @@
 #include "api/progress.h"
 
 #include <cerrno>
+#include <optional>
 #include <unistd.h>
 
 namespace rfork::api {
@@ -19,14 +20,14 @@ void wait_for_image(const SharedMailbox& mailbox, pid_t copy) {
         line.show(mailbox->progress);
 }
 
-} // namespace
-
-Result<Frozen> freeze(const Session& session, const FreezeOrder& order, Halt& halt) {
+// Nothing, if the copy lacks memory.
+Result<std::optional<Frozen>> try_to_freeze(const Session& session, const FreezeOrder& order,
+                                            Memory memory, Halt& halt) {
     const pid_t caller = getpid();
     SharedMailbox mailbox;
     if (!mailbox)
         return system_error(errno, "cannot map a page to talk to the copy");
-    const Result<Copied> copied = make_copy(session, order, mailbox, halt);
+    const Result<Copied> copied = make_copy(session, order, mailbox, memory, halt);
     if (!copied)
         return copied.error();
     const pid_t copy = copied->copy;
@@ -41,11 +42,27 @@ Result<Frozen> freeze(const Session& session, const FreezeOrder& order, Halt& ha
         remove_temporary(order);
         return copy_died(status, order);
     }
-    if (mailbox->error) {
+    if (mailbox->error || mailbox->lacks_memory)
         reap_copy(copy);
+    if (mailbox->error)
         return Error{mailbox->error, mailbox->sentence};
+    if (mailbox->lacks_memory)
+        return std::optional<Frozen>();
+    return std::optional(
+        Frozen{copy, mailbox->bytes, copied->fork_ns, copied->stall_ns, written - forked});
+}
+
+} // namespace
+
+Result<Frozen> freeze(const Session& session, const FreezeOrder& order, Halt& halt) {
+    Result<std::optional<Frozen>> frozen = try_to_freeze(session, order, Memory::as_a_child, halt);
+    if (frozen && !*frozen) {
+        halt.end();
+        frozen = try_to_freeze(session, order, Memory::all, halt);
     }
-    return Frozen{copy, mailbox->bytes, copied->fork_ns, copied->stall_ns, written - forked};
+    if (!frozen)
+        return frozen.error();
+    return **frozen;
 }
 
 Error forked_meanwhile() {

@@ -25,9 +25,10 @@ void Halt::begin(std::unique_ptr<capture::Standstill> standstill, BlockedSignals
     blocked.leave(halted_mask(mask_before_, facts));
 }
 
-Halt::~Halt() {
+void Halt::end() {
     if (!begun_)
         return;
+    begun_ = false;
     BlockedSignals blocked;
     others_.reset();
     blocked.leave(mask_before_);

@@ -17,14 +17,16 @@ namespace rfork::api {
 class Halt {
   public:
     Halt() = default;
-    // The program goes on here.
-    ~Halt();
+    ~Halt() { end(); }
     Halt(const Halt&) = delete;
     Halt& operator=(const Halt&) = delete;
 
     // The others are held by `standstill`; `blocked` ends after this.
     void begin(std::unique_ptr<capture::Standstill> standstill, BlockedSignals& blocked,
                const capture::KernelFacts& facts);
+
+    // The program goes on here.
+    void end();
 
   private:
     std::unique_ptr<capture::Standstill> others_;

@@ -93,6 +93,8 @@ Result<ImageFile> create(int directory, const FreezeOrder& order) {
 }
 
 Error in_directory(const FreezeOrder& order, const Error& error) {
+    if (error.code == ENOTSUP) // it is not the file that is wrong
+        return error;
     std::string sentence = "in '" + order.directory + "': " + error.sentence;
     if (error.code == ENOSPC || error.code == EDQUOT)
         sentence += ": make room there";

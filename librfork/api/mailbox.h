@@ -13,6 +13,7 @@ namespace rfork::api {
 struct Mailbox {
     Doorbell doorbell;
     bool done;
+    bool lacks_memory;  // the copy does (make_copy.h), so there is no image
     std::int32_t error; // 0: the image is complete
     std::uint64_t bytes;
     image::Progress progress;

@@ -6,6 +6,7 @@
 #include "api/image_file.h"
 #include "api/kept_frames.h"
 #include "api/sections.h"
+#include "capture/kept_from_forks.h"
 #include "capture/program_vdso.h"
 #include "capture/standstill.h"
 
@@ -55,8 +56,8 @@ Result<void> check_room(const Session& session, std::size_t threads) {
 
 // Nothing, if a thread has called rfork_block() meanwhile.
 Result<std::optional<Copied>> try_to_make_copy(const Session& session, const FreezeOrder& order,
-                                               const SharedMailbox& mailbox, Halt& halt,
-                                               const std::string& directory) {
+                                               const SharedMailbox& mailbox, Memory memory,
+                                               Halt& halt, const std::string& directory) {
     BlockedSignals blocked;
     const Result<std::size_t> threads = capture::count_threads(directory);
     if (!threads)
@@ -83,10 +84,22 @@ Result<std::optional<Copied>> try_to_make_copy(const Session& session, const Fre
     capture::add_other_threads(std::move(standstill->threads), session.uses_xsave != 0, facts);
     capture::settle_timers(facts);
 
+    std::uint64_t pages = 0;
+    capture::KeptFromForks kept;
+    if (memory == Memory::all) {
+        if (Result<void> r = kept.give(directory); !r)
+            return r.error();
+    } else {
+        const Result<std::uint64_t> mapped = capture::mapped_pages(directory);
+        if (!mapped)
+            return mapped.error();
+        pages = *mapped;
+    }
     const std::uint64_t before = monotonic_ns();
     const long copy = arch::syscall(SYS_clone, 0, 0, 0, 0, 0);
+    kept.keep_again();
     if (copy == 0)
-        live_as_copy({order, session, facts, mailbox, standstill->helper()});
+        live_as_copy({order, session, facts, mailbox, standstill->helper(), pages});
     if (copy < 0)
         return system_error(int(-copy), "cannot make a copy of the process",
                             copy == -EAGAIN ? "raise the limit on processes (ulimit -u)"
@@ -113,7 +126,7 @@ Result<std::optional<Copied>> try_to_make_copy(const Session& session, const Fre
 } // namespace
 
 Result<Copied> make_copy(const Session& session, const FreezeOrder& order,
-                         const SharedMailbox& mailbox, Halt& halt) {
+                         const SharedMailbox& mailbox, Memory memory, Halt& halt) {
     Result<std::string> directory = capture::own_proc_directory();
     if (!directory)
         return directory.error();
@@ -121,7 +134,7 @@ Result<Copied> make_copy(const Session& session, const FreezeOrder& order,
         if (Result<void> r = wait_for_sections(order.patience_ms); !r)
             return r.error();
         Result<std::optional<Copied>> copied =
-            try_to_make_copy(session, order, mailbox, halt, *directory);
+            try_to_make_copy(session, order, mailbox, memory, halt, *directory);
         if (!copied)
             return copied.error();
         if (*copied)

@@ -9,6 +9,9 @@
 
 namespace rfork::api {
 
+// What of its memory a copy is given; see capture/kept_from_forks.h.
+enum class Memory { as_a_child, all };
+
 // From when until all threads may go on.
 struct Copied {
     pid_t copy = 0;
@@ -17,6 +20,6 @@ struct Copied {
 };
 
 Result<Copied> make_copy(const Session& session, const FreezeOrder& order,
-                         const SharedMailbox& mailbox, Halt& halt);
+                         const SharedMailbox& mailbox, Memory memory, Halt& halt);
 
 } // namespace rfork::api

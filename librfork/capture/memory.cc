@@ -43,18 +43,6 @@ bool is_kernels(const MemoryMapEntry& e) {
     return begins_with(e.name, "[vvar") || e.name == "[vdso]";
 }
 
-Error cannot_carry(const MemoryMapEntry& e, std::string_view what, std::string_view remedy) {
-    char range[48];
-    std::snprintf(range, sizeof range, "%lx-%lx", static_cast<unsigned long>(e.start),
-                  static_cast<unsigned long>(e.end));
-    std::string sentence = "the memory at " + std::string(range);
-    if (!e.name.empty())
-        sentence += " (" + e.name + ")";
-    sentence +=
-        " is " + std::string(what) + ", which an image cannot carry yet: " + std::string(remedy);
-    return {ENOTSUP, sentence};
-}
-
 bool is_shared_anonymous(const MemoryMapEntry& e) {
     return e.shared && (e.name == "/dev/zero (deleted)" || begins_with(e.name, "[anon_shmem:"));
 }
@@ -116,7 +104,10 @@ std::uint32_t mapping_flags(const MemoryMapEntry& e, MappingKind kind) {
         {vm_growsdown, image::mapping_growsdown},   {vm_hugepage, image::mapping_hugepage},
         {vm_nohugepage, image::mapping_nohugepage}, {vm_wipeonfork, image::mapping_wipeonfork},
         {vm_dontdump, image::mapping_dontdump},     {vm_noreserve, image::mapping_noreserve},
-        {vm_mergeable, image::mapping_mergeable},   {vm_accounted, image::mapping_accounted}};
+        {vm_mergeable, image::mapping_mergeable},   {vm_accounted, image::mapping_accounted},
+        {vm_dontfork, image::mapping_dontfork},     {vm_sequential, image::mapping_sequential},
+        {vm_random, image::mapping_random},         {vm_droppable, image::mapping_droppable},
+        {vm_sealed, image::mapping_sealed}};
     std::uint32_t flags = 0;
     for (const auto& entry : table)
         if (e.flags & entry.vm)
@@ -168,6 +159,25 @@ void add_redirected(const image::Redirection& redirection, Snapshot& snapshot) {
 }
 
 } // namespace
+
+Error cannot_carry(const MemoryMapEntry& e, std::string_view what, std::string_view remedy) {
+    char range[48];
+    std::snprintf(range, sizeof range, "%lx-%lx", static_cast<unsigned long>(e.start),
+                  static_cast<unsigned long>(e.end));
+    std::string sentence = "the memory at " + std::string(range);
+    if (!e.name.empty())
+        sentence += " (" + e.name + ")";
+    sentence +=
+        " is " + std::string(what) + ", which an image cannot carry yet: " + std::string(remedy);
+    return {ENOTSUP, sentence};
+}
+
+Result<void> check_can_carry(const MemoryMapEntry& entry) {
+    const Result<MappingKind> kind = classify(entry);
+    if (!kind)
+        return kind.error();
+    return {};
+}
 
 std::vector<Range> without(Range whole, std::span<const Range> holes) {
     std::vector<Range> rest{whole};

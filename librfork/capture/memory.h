@@ -14,4 +14,8 @@ std::vector<Range> without(Range whole, std::span<const Range> holes);
 Result<void> classify_memory(const std::vector<MemoryMapEntry>& entries, std::span<const Range> own,
                              Snapshot& snapshot);
 
+// Whether an image can carry it.
+Result<void> check_can_carry(const MemoryMapEntry& entry);
+Error cannot_carry(const MemoryMapEntry& entry, std::string_view what, std::string_view remedy);
+
 } // namespace rfork::capture

@@ -88,11 +88,13 @@ std::uint32_t flag_of(std::string_view letters) {
     static constexpr struct {
         char letters[3];
         std::uint32_t flag;
-    } table[] = {
-        {"gd", vm_growsdown}, {"hg", vm_hugepage},  {"nh", vm_nohugepage},   {"wf", vm_wipeonfork},
-        {"dd", vm_dontdump},  {"nr", vm_noreserve}, {"mg", vm_mergeable},    {"mw", vm_maywrite},
-        {"ht", vm_hugetlb},   {"pf", vm_device},    {"io", vm_device},       {"um", vm_userfault},
-        {"uw", vm_userfault}, {"ui", vm_userfault}, {"ss", vm_shadow_stack}, {"ac", vm_accounted}};
+    } table[] = {{"gd", vm_growsdown},  {"hg", vm_hugepage},  {"nh", vm_nohugepage},
+                 {"wf", vm_wipeonfork}, {"dd", vm_dontdump},  {"nr", vm_noreserve},
+                 {"mg", vm_mergeable},  {"mw", vm_maywrite},  {"ht", vm_hugetlb},
+                 {"pf", vm_device},     {"io", vm_device},    {"um", vm_userfault},
+                 {"uw", vm_userfault},  {"ui", vm_userfault}, {"ss", vm_shadow_stack},
+                 {"ac", vm_accounted},  {"dc", vm_dontfork},  {"sr", vm_sequential},
+                 {"rr", vm_random},     {"dp", vm_droppable}, {"sl", vm_sealed}};
     for (const auto& entry : table)
         if (letters == entry.letters)
             return entry.flag;

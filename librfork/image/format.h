@@ -120,6 +120,11 @@ enum MappingFlags : std::uint32_t {
     mapping_mergeable = 64,
     mapping_writable_file = 128, // file_shared: the file was open for writing
     mapping_accounted = 256,     // counts as promised memory, as what was ever writable does
+    mapping_dontfork = 512,
+    mapping_sequential = 1024,
+    mapping_random = 2048,
+    mapping_droppable = 4096, // MAP_DROPPABLE
+    mapping_sealed = 8192,    // mseal(2)
 };
 
 struct Mapping {

@@ -15,6 +15,7 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
+#include <linux/prctl.h>
 
 namespace rfork::stub {
 namespace {
@@ -25,6 +26,8 @@ using image::MappingKind;
 
 constexpr std::uint32_t prot_rw = PROT_READ | PROT_WRITE;
 constexpr int populate_read = 22, populate_write = 23; // MADV_POPULATE_*, Linux 5.14
+constexpr int map_droppable = 8;                       // MAP_DROPPABLE, Linux 6.11
+constexpr long sys_mseal = 462;                        // Linux 6.10
 
 // "7f0123-7f0456", for sentences.
 struct RangeText {
@@ -54,14 +57,33 @@ void advise(const Mapping& m) {
     static constexpr struct {
         std::uint32_t flag;
         int advice;
-    } table[] = {{image::mapping_hugepage, MADV_HUGEPAGE},
-                 {image::mapping_nohugepage, MADV_NOHUGEPAGE},
-                 {image::mapping_wipeonfork, MADV_WIPEONFORK},
-                 {image::mapping_dontdump, MADV_DONTDUMP},
-                 {image::mapping_mergeable, MADV_MERGEABLE}};
+    } table[] = {
+        {image::mapping_hugepage, MADV_HUGEPAGE},     {image::mapping_nohugepage, MADV_NOHUGEPAGE},
+        {image::mapping_wipeonfork, MADV_WIPEONFORK}, {image::mapping_dontdump, MADV_DONTDUMP},
+        {image::mapping_mergeable, MADV_MERGEABLE},   {image::mapping_dontfork, MADV_DONTFORK},
+        {image::mapping_sequential, MADV_SEQUENTIAL}, {image::mapping_random, MADV_RANDOM}};
     for (const auto& entry : table)
         if (m.flags & entry.flag) // a kernel without the feature loses nothing the program can see
             arch::syscall(__NR_madvise, m.start, m.end - m.start, entry.advice);
+}
+
+// What people see of it in /proc, if the kernel keeps such names at all.
+void give_name(const Stub& stub, const Mapping& m) {
+    static constexpr char of_private[] = "[anon:", of_shared[] = "[anon_shmem:";
+    const char* name = string_at(stub, m.name);
+    if (starts_with(name, of_private))
+        name += sizeof of_private - 1;
+    else if (starts_with(name, of_shared))
+        name += sizeof of_shared - 1;
+    else
+        return;
+    char given[81]; // the kernel's limit, with the zero
+    Text text(given, sizeof given);
+    text << name;
+    if (text.size() == 0)
+        return;
+    given[text.size() - 1] = '\0'; // the bracket
+    arch::syscall(__NR_prctl, PR_SET_VMA, PR_SET_VMA_ANON_NAME, m.start, m.end - m.start, given);
 }
 
 bool is_writable(const Mapping& m) {
@@ -78,15 +100,24 @@ bool was_writable(const Mapping& m) {
 void map_anonymous(const Stub& stub, const Mapping& m) {
     const std::uint32_t prot = was_writable(m) ? prot_rw : m.prot;
     int flags = MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
-    flags |= m.kind == MappingKind::shared_anonymous ? MAP_SHARED : MAP_PRIVATE;
+    if (m.flags & image::mapping_droppable)
+        flags |= map_droppable;
+    else
+        flags |= m.kind == MappingKind::shared_anonymous ? MAP_SHARED : MAP_PRIVATE;
     if (m.flags & image::mapping_growsdown)
         flags |= MAP_GROWSDOWN;
     if (m.flags & image::mapping_noreserve)
         flags |= MAP_NORESERVE;
     const long r = arch::syscall(__NR_mmap, m.start, m.end - m.start, prot, flags, -1, 0);
+    if (r < 0 && (m.flags & image::mapping_droppable))
+        fail(stub, int(-r),
+             "this kernel has no memory that it may drop (MAP_DROPPABLE, Linux 6.11), as the "
+             "program uses at",
+             RangeText(m).text);
     if (!mapped(r, m))
         cannot_map(stub, r < 0 ? r : -EEXIST, m);
     advise(m);
+    give_name(stub, m);
 }
 
 void map_content(const Stub& stub, const Mapping& m) {
@@ -108,6 +139,7 @@ void map_shared_file(const Stub& stub, const Mapping& m) {
     arch::syscall(__NR_close, fd);
     if (!mapped(r, m))
         cannot_map(stub, r < 0 ? r : -EEXIST, m);
+    advise(m);
 }
 
 void protect(const Stub& stub, const Mapping& m, std::uint64_t start, std::uint64_t size,
@@ -194,6 +226,17 @@ void restore_mapping(const Stub& stub, const Mapping& m, Extents extents) {
          RangeText(m).text);
 }
 
+// Last: nothing about it can be changed from then on.
+void seal(const Stub& stub, const Mapping& m) {
+    if (!(m.flags & image::mapping_sealed) || m.kind == MappingKind::vdso ||
+        m.kind == MappingKind::vvar) // the kernel's own, which it seals itself
+        return;
+    if (long r = arch::syscall(sys_mseal, m.start, m.end - m.start, 0); r < 0)
+        fail(stub, int(-r),
+             "cannot seal memory of the program again (mseal(2), Linux 6.10), which is at",
+             RangeText(m).text);
+}
+
 } // namespace
 
 void clear_address_space(Stub& stub) {
@@ -217,6 +260,7 @@ void restore_memory(Stub& stub) {
         while (extent < end && extent->address < m.end)
             ++extent;
         restore_mapping(stub, m, {first, extent});
+        seal(stub, m);
     }
     end_progress(stub);
 }

@@ -1,16 +1,25 @@
 /*
  * What madvise(2) does after the resume, and what it did before: anonymous memory gives zeroes
  * after MADV_DONTNEED, a private file mapping the file's bytes; memory wiped on fork is wiped in
- * the copy, as in a child of fork(2), and again in its children; memory kept from forks is not in
- * the copy.
+ * the copy, as in a child of fork(2), and again in its children; memory that may be dropped can be,
+ * and sealed memory stays sealed; and names of memory.
  */
 #include "frozen.h"
 
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
+#endif
+
+#ifndef MAP_DROPPABLE
+#define MAP_DROPPABLE 0x08
+#endif
+#ifndef SYS_mseal
+#define SYS_mseal 462
 #endif
 
 enum { PAGE = 4096 };
@@ -22,17 +31,50 @@ static unsigned char *anonymous(size_t pages) {
     return at;
 }
 
+static int has_flag(const void *at, const char *letters) {
+    return strstr(smaps_field(at, "VmFlags:"), letters) != NULL;
+}
+
+/* How the mapping that begins there is called. */
+static const char *name_of(const void *at) {
+    static char text[1 << 20], line[256];
+    char start[32];
+    snprintf(start, sizeof start, "%lx-", (unsigned long)at);
+    slurp("/proc/self/maps", text, sizeof text);
+    const char *found = strstr(text, start);
+    CHECK(found && (found == text || found[-1] == '\n'));
+    snprintf(line, sizeof line, "%.*s", (int)(strchr(found, '\n') - found), found);
+    return strchr(line, '[') ? strchr(line, '[') : "";
+}
+
 int main(void) {
     unsigned char bytes[8 * PAGE];
-    unsigned char *plain = anonymous(64), *wiped = anonymous(8), *kept = anonymous(8);
+    unsigned char *plain = anonymous(64), *wiped = anonymous(8);
     unsigned char *huge = anonymous(2048), *no_dump = anonymous(8);
+    unsigned char *sequential = anonymous(8), *at_random = anonymous(8), *named = anonymous(8);
+    unsigned char *sealed = anonymous(8), *constant = anonymous(8);
     fill(plain, 64 * PAGE, 1);
     fill(wiped, 8 * PAGE, 2);
-    fill(kept, 8 * PAGE, 3);
+    fill(sequential, 8 * PAGE, 3);
+    fill(at_random, 8 * PAGE, 10);
+    fill(named, 8 * PAGE, 11);
+    fill(sealed, 8 * PAGE, 12);
+    fill(constant, 8 * PAGE, 13);
     fill(huge, 2048 * PAGE, 4);
     fill(no_dump, 8 * PAGE, 5);
     CHECK(madvise(wiped, 8 * PAGE, MADV_WIPEONFORK) == 0);
-    CHECK(madvise(kept, 8 * PAGE, MADV_DONTFORK) == 0);
+    CHECK(madvise(sequential, 8 * PAGE, MADV_SEQUENTIAL) == 0);
+    CHECK(madvise(at_random, 8 * PAGE, MADV_RANDOM) == 0);
+    CHECK(mprotect(constant, 8 * PAGE, PROT_READ) == 0);
+    const int can_seal = syscall(SYS_mseal, sealed, 8 * PAGE, 0) == 0;
+    CHECK(!can_seal || syscall(SYS_mseal, constant, 8 * PAGE, 0) == 0);
+    const int has_names =
+        prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, named, 8 * PAGE, "a name: of 1") == 0;
+    unsigned char *droppable =
+        mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_DROPPABLE | MAP_ANONYMOUS, -1, 0);
+    const int can_drop = droppable != MAP_FAILED && has_flag(droppable, " dp ");
+    if (can_drop)
+        fill(droppable, 8 * PAGE, 14);
     CHECK(madvise(huge, 2048 * PAGE, MADV_HUGEPAGE) == 0);
     CHECK(madvise(no_dump, 8 * PAGE, MADV_DONTDUMP) == 0);
     CHECK(madvise(plain + 32 * PAGE, 8 * PAGE, MADV_DONTNEED) == 0);
@@ -63,13 +105,22 @@ int main(void) {
     CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
     CHECK(intact(wiped, 8 * PAGE, 9));
 
-    unsigned char in_core;
-    if (outcome == PARENT)
-        CHECK(intact(kept, 8 * PAGE, 3));
-    else
-        CHECK(mincore(kept, PAGE, &in_core) == -1 && errno == ENOMEM);
-
-    CHECK(intact(huge, 2048 * PAGE, 4) && strstr(smaps_field(huge, "VmFlags:"), " hg "));
-    CHECK(intact(no_dump, 8 * PAGE, 5) && strstr(smaps_field(no_dump, "VmFlags:"), " dd "));
+    CHECK(intact(huge, 2048 * PAGE, 4) && has_flag(huge, " hg "));
+    CHECK(intact(no_dump, 8 * PAGE, 5) && has_flag(no_dump, " dd "));
+    CHECK(intact(sequential, 8 * PAGE, 3) && has_flag(sequential, " sr "));
+    CHECK(intact(at_random, 8 * PAGE, 10) && has_flag(at_random, " rr "));
+    CHECK(intact(named, 8 * PAGE, 11));
+    CHECK(!has_names || !strcmp(name_of(named), "[anon:a name: of 1]"));
+    CHECK(intact(sealed, 8 * PAGE, 12) && intact(constant, 8 * PAGE, 13));
+    fill(sealed, 8 * PAGE, 15);
+    if (can_seal) {
+        CHECK(mprotect(sealed, PAGE, PROT_READ) == -1 && errno == EPERM);
+        CHECK(munmap(sealed, PAGE) == -1 && errno == EPERM);
+        CHECK(mprotect(constant, PAGE, PROT_READ | PROT_WRITE) == -1 && errno == EPERM);
+    }
+    if (can_drop) {
+        CHECK(has_flag(droppable, " dp "));
+        fill(droppable, 8 * PAGE, 16);
+    }
     return success();
 }

@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <linux/filter.h>
+#include <linux/perf_event.h>
 #include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
 #include <netinet/in.h>
@@ -390,6 +391,21 @@ static void shared_twice(void) {
     CHECK(mremap(at_first, 0, 8192, MREMAP_MAYMOVE) != MAP_FAILED);
     refused("second mapping", -1);
 }
+/* Memory of a device that no child gets either. */
+static void perf_ring(void) {
+    struct perf_event_attr event = {.type = PERF_TYPE_SOFTWARE,
+                                    .size = sizeof event,
+                                    .config = PERF_COUNT_SW_DUMMY,
+                                    .exclude_kernel = 1,
+                                    .disabled = 1};
+    const int fd = (int)syscall(SYS_perf_event_open, &event, 0, -1, -1, 0);
+    if (fd < 0)
+        _exit(NOT_HERE);
+    if (mmap(NULL, 2 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED)
+        _exit(NOT_HERE);
+    CHECK(close(fd) == 0);
+    refused("the memory at", -1);
+}
 static void guard_regions(void) {
     char *memory =
         mmap(NULL, 16 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -398,6 +414,7 @@ static void guard_regions(void) {
     if (madvise(memory + 4096, 4096, 102 /* MADV_GUARD_INSTALL, Linux 6.13 */) != 0)
         _exit(NOT_HERE);
     refused("guard", -1);
+    CHECK(strncmp(rfork_strerror_last(), "in '", 4) != 0); /* the directory is not to blame */
 }
 static void system_call_filter(void) {
     struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
@@ -464,6 +481,7 @@ static const struct {
     CASE(system_v_memory),
     CASE(user_faults),
     CASE(shared_twice),
+    CASE(perf_ring),
     CASE(guard_regions),
     CASE(system_call_filter),
     CASE(protection_key),
