@@ -12,8 +12,10 @@
 #include "kinds/cpu/record.h"
 #include "kinds/epoll/record.h"
 #include "kinds/event_fd/record.h"
+#include "kinds/executable/record.h"
 #include "kinds/interval_timers/record.h"
 #include "kinds/listening_socket/record.h"
+#include "kinds/membarrier/record.h"
 #include "kinds/monitor/record.h"
 #include "kinds/open_file/record.h"
 #include "kinds/pending_signal/record.h"
@@ -21,6 +23,7 @@
 #include "kinds/pipe/record.h"
 #include "kinds/posix_timer/record.h"
 #include "kinds/process/record.h"
+#include "kinds/resource_limits/record.h"
 #include "kinds/signal_actions/record.h"
 #include "kinds/signal_fd/record.h"
 #include "kinds/thread/record.h"
@@ -136,7 +139,43 @@ Lines describe(const FrozenProgram&, const kinds::AttributesRecord& record, cons
         append_word(flags, "child-subreaper");
     if (record.thp_disable)
         append_word(flags, "no-huge-pages");
+    if (record.deny_write_execute)
+        append_word(flags, "no-write-execute");
+    if (record.memory_merge)
+        append_word(flags, "merges-memory");
+    if (record.keep_capabilities)
+        append_word(flags, "keeps-capabilities");
+    if (record.core_filter != kinds::default_core_filter)
+        append_word(flags, format("core-filter=%#x", record.core_filter));
+    if (record.oom_score_adj)
+        append_word(flags, format("oom-score-adj=%d", record.oom_score_adj));
     return {{"attributes", or_none(flags)}};
+}
+
+Lines describe(const FrozenProgram&, const kinds::MembarrierRecord& record, const image::Record&) {
+    return {{"membarrier", format("registrations %#lx", record.registrations)}};
+}
+
+Lines describe(const FrozenProgram& program, const kinds::ExecutableRecord& record,
+               const image::Record&) {
+    return {{"program file", string_at(program, record.path)}};
+}
+
+std::string limit_text(std::uint64_t limit) {
+    return limit == ~std::uint64_t(0) ? "unlimited" : std::to_string(limit);
+}
+
+Lines describe(const FrozenProgram&, const kinds::ResourceLimitsRecord& record,
+               const image::Record&) {
+    static constexpr const char* names[kinds::limit_count] = {
+        "cpu",     "fsize", "data",  "stack",      "core",     "rss",  "nproc",  "nofile",
+        "memlock", "as",    "locks", "sigpending", "msgqueue", "nice", "rtprio", "rttime"};
+    std::string own;
+    for (unsigned i = 0; i < kinds::limit_count; ++i)
+        if ((record.own_soft | record.own_hard) >> i & 1)
+            append_word(own, std::string(names[i]) + "=" + limit_text(record.limits[i].soft) + "/" +
+                                 limit_text(record.limits[i].hard));
+    return {{"limits of its own", or_none(own)}};
 }
 
 Lines describe(const FrozenProgram& program, const kinds::WorkingDirectoryRecord& record,
@@ -475,6 +514,9 @@ struct Describer {
 
 constexpr Describer describers[] = {
     {image::Kind::attributes, describe_as<kinds::AttributesRecord>},
+    {image::Kind::executable, describe_as<kinds::ExecutableRecord>},
+    {image::Kind::resource_limits, describe_as<kinds::ResourceLimitsRecord>},
+    {image::Kind::membarrier, describe_as<kinds::MembarrierRecord>},
     {image::Kind::address_space, describe_as<kinds::AddressSpaceRecord>},
     {image::Kind::working_directory, describe_as<kinds::WorkingDirectoryRecord>},
     {image::Kind::umask, describe_as<kinds::UmaskRecord>},

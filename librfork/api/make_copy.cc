@@ -32,15 +32,17 @@ std::vector<capture::NoStandingZone> no_standing_zones() {
     return zones;
 }
 
-// The calling thread's own pending signals, too, only another process can read.
+// The calling thread's own pending signals, too, only another process can read; and restartable
+// sequences of its own.
 Result<void> read_pending(capture::Standstill& standstill, capture::OwnFacts& facts) {
-    if (!standstill && !facts.pending_set)
+    if (!standstill && !facts.pending_set && facts.knows_rseq)
         return {};
     if (!standstill)
         if (Result<void> r = standstill.begin(); !r)
             return r;
     Result<void> r = standstill.read_pending(facts.pending_set, facts.pending);
     facts.pending_read = monotonic_ns();
+    capture::take_rseq(standstill.callers_rseq(), facts);
     return r;
 }
 
@@ -76,9 +78,9 @@ Result<std::optional<Copied>> try_to_make_copy(const Session& session, const Fre
     if (any_section_open())
         return std::optional<Copied>();
     release_kept_frames();
-    capture::OwnFacts facts =
-        capture::ask_own_facts(directory, {session.registers, session.xstate(),
-                                           session.uses_xsave != 0, blocked.before()});
+    capture::OwnFacts facts = capture::ask_own_facts(
+        directory, {session.registers, session.xstate(), session.uses_xsave != 0, blocked.before(),
+                    session.without_tsc != 0});
     if (Result<void> r = read_pending(*standstill, facts); !r)
         return r.error();
     capture::add_other_threads(std::move(standstill->threads), session.uses_xsave != 0, facts);

@@ -6,6 +6,7 @@
 #include "api/freeze.h"
 #include "api/last_error.h"
 #include "api/options.h"
+#include "api/readable_clock.h"
 #include "api/sections.h"
 #include "api/remote_fork.h"
 #include "api/settings.h"
@@ -101,7 +102,9 @@ Result<void> report_line(const char* monitor, const char* message) {
 // On the session's stack; entry.S returns what this returns.
 extern "C" int rfork_session_run(Session* session, const char* argument, const rfork_options* given,
                                  Operation operation) {
+    const ReadableClock clock;
     session->caller_errno = errno;
+    session->without_tsc = clock.opened();
     if (call_in_progress)
         return fail({EBUSY, "a signal handler called rfork() while it was running: leave it to the "
                             "program's main flow"});

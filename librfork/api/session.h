@@ -27,8 +27,8 @@ struct Session {
     std::uint64_t arena_used;  // offset of the first free byte
     std::int64_t caller_errno; // as it was at the entry
     std::int32_t cancel_state; // likewise: pthread_setcancelstate(3)
-    std::int32_t pad;
-    Session* outer; // the session that was active before, for a call from a handler
+    std::int32_t without_tsc;  // before the call; readable_clock.h
+    Session* outer;            // the session that was active before, for a call from a handler
 
     std::uint64_t start() const { return reinterpret_cast<std::uint64_t>(this); }
     const std::uint8_t* xstate() const {

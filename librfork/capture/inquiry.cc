@@ -17,6 +17,7 @@ void ask_rights(Rights& rights) {
     arch::syscall(SYS_capget, &header, &rights.capabilities);
     rights.no_new_privileges =
         std::uint64_t(arch::syscall(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
+    rights.keep_capabilities = std::uint64_t(arch::syscall(SYS_prctl, PR_GET_KEEPCAPS, 0, 0, 0, 0));
 }
 
 void ask_kernel_of_thread(Inquiry& inquiry) {
@@ -24,6 +25,8 @@ void ask_kernel_of_thread(Inquiry& inquiry) {
     arch::syscall(SYS_sigaltstack, nullptr, &inquiry.altstack);
     inquiry.timer_slack = std::uint64_t(arch::syscall(SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0, 0));
     arch::syscall(SYS_prctl, PR_GET_NAME, inquiry.name, 0, 0, 0);
+    inquiry.machine_checks = std::uint32_t(arch::syscall(SYS_prctl, PR_MCE_KILL_GET, 0, 0, 0, 0));
+    arch::syscall(SYS_prctl, PR_GET_TSC, &inquiry.tsc, 0, 0, 0);
     ask_rights(inquiry.rights);
     arch::syscall(SYS_rt_sigpending, &inquiry.pending, sizeof inquiry.pending);
     arch::syscall(SYS_sched_getattr, 0, &inquiry.scheduling, sizeof inquiry.scheduling, 0);
@@ -32,6 +35,9 @@ void ask_kernel_of_thread(Inquiry& inquiry) {
 void take_answers(const Inquiry& inquiry, kinds::ThreadRecord& record) {
     record.tid_address = inquiry.tid_address;
     record.timer_slack = inquiry.timer_slack;
+    record.machine_checks = inquiry.machine_checks;
+    if (inquiry.tsc == PR_TSC_SIGSEGV)
+        record.flags |= kinds::thread_without_tsc;
     record.scheduling = inquiry.scheduling;
     record.altstack_sp = inquiry.altstack.sp;
     record.altstack_flags = std::uint32_t(inquiry.altstack.flags);

@@ -17,6 +17,7 @@ struct Rights {
     std::uint32_t user[3], group[3]; // real, effective, saved
     std::uint32_t capabilities[6];
     std::uint64_t no_new_privileges;
+    std::uint64_t keep_capabilities;
     friend bool operator==(const Rights&, const Rights&) = default;
 };
 
@@ -25,7 +26,9 @@ struct Inquiry {
     std::uint32_t never;    // one that nobody rings
     std::uint64_t tid_address;
     std::uint64_t timer_slack;
-    std::uint64_t pending; // for the thread or the process
+    std::uint64_t pending;        // for the thread or the process
+    std::uint32_t machine_checks; // PR_MCE_KILL_GET
+    std::uint32_t tsc;            // PR_GET_TSC
     Rights rights;
     kinds::Scheduling scheduling;
     struct {

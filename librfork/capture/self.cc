@@ -1,6 +1,7 @@
 #include "capture/self.h"
 
 #include "capture/inquiry.h"
+#include "capture/landlock.h"
 #include "kinds/pending_signal/record.h"
 
 #include <cerrno>
@@ -39,6 +40,11 @@ KernelFacts ask_kernel() {
     facts.no_new_privileges = arch::syscall(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) > 0;
     facts.thp_disable = arch::syscall(SYS_prctl, PR_GET_THP_DISABLE, 0, 0, 0, 0) > 0;
     facts.dumpable = arch::syscall(SYS_prctl, PR_GET_DUMPABLE, 0, 0, 0, 0) == 1;
+    constexpr int get_mdwe = 66, get_memory_merge = 68; // Linux 6.3, 6.4
+    const long denied = arch::syscall(SYS_prctl, get_mdwe, 0, 0, 0, 0);
+    facts.deny_write_execute = denied > 0 ? std::uint32_t(denied) : 0;
+    facts.memory_merge = arch::syscall(SYS_prctl, get_memory_merge, 0, 0, 0, 0) > 0;
+    facts.keep_capabilities = arch::syscall(SYS_prctl, PR_GET_KEEPCAPS, 0, 0, 0, 0) > 0;
     int subreaper = 0;
     arch::syscall(SYS_prctl, PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0);
     facts.child_subreaper = subreaper;
@@ -52,15 +58,43 @@ void ask_registrations(kinds::ThreadRecord& record) {
     arch::syscall(SYS_get_robust_list, 0, &record.robust_list, &record.robust_list_size);
 }
 
-// The kernel does not tell a process where its own area is, so libc's word is taken. The registered
-// size is at least 32 whatever __rseq_size says: that counts the fields in use (glibc 2.40).
-void ask_rseq(kinds::ThreadRecord& record) {
-    constexpr std::uint32_t smallest = 32, signature = 0x53053053; // x86: glibc's RSEQ_SIG
-    if (&__rseq_size == nullptr || __rseq_size == 0)
-        return;
-    record.rseq = record.registers.fs_base + std::uint64_t(__rseq_offset);
-    record.rseq_size = __rseq_size < smallest ? smallest : __rseq_size;
-    record.rseq_signature = signature;
+constexpr std::uint32_t rseq_signature = 0x53053053; // x86: glibc's RSEQ_SIG
+
+enum class Registered { nothing, this_area, another };
+
+// The kernel does not tell a thread where its own area is, but it answers whether it is this one.
+Registered ask_rseq(std::uint64_t area, std::uint32_t size) {
+    constexpr int unregister = 1; // RSEQ_FLAG_UNREGISTER
+    const long r = arch::syscall(SYS_rseq, area, size, 0, rseq_signature);
+    if (r == 0)
+        arch::syscall(SYS_rseq, area, size, unregister, rseq_signature);
+    return r == -EBUSY                   ? Registered::this_area
+           : r == -EINVAL || r == -EPERM ? Registered::another
+                                         : Registered::nothing;
+}
+
+// As a rule it is libc's. Its size is at least 32 whatever __rseq_size says, which counts the
+// fields in use (glibc 2.40). False if it is none that is known here.
+bool ask_rseq(kinds::ThreadRecord& record) {
+    if (&__rseq_size == nullptr || __rseq_size == 0) {
+        alignas(32) std::uint8_t none[32] = {};
+        return ask_rseq(reinterpret_cast<std::uint64_t>(none), sizeof none) == Registered::nothing;
+    }
+    const std::uint64_t area = record.registers.fs_base + std::uint64_t(__rseq_offset);
+    for (std::uint32_t size = 32; size <= 256; size += 32) {
+        if (size < __rseq_size)
+            continue;
+        const Registered answer = ask_rseq(area, size);
+        if (answer == Registered::another)
+            continue;
+        if (answer == Registered::this_area) {
+            record.rseq = area;
+            record.rseq_size = size;
+            record.rseq_signature = rseq_signature;
+        }
+        return true;
+    }
+    return false;
 }
 
 // FXSAVE has no header that would tell what is in use.
@@ -69,7 +103,7 @@ void add_xstate_header(Thread& thread) {
     std::memcpy(thread.xstate.data() + arch::xstate_bv_offset, &x87_and_sse, sizeof x87_and_sse);
 }
 
-Thread ask_thread(const SavedRegisters& saved) {
+Thread ask_thread(const SavedRegisters& saved, bool& knows_rseq) {
     constexpr int get_fs = 0x1003, get_gs = 0x1004;
     constexpr std::uint64_t user_cs = 0x33, user_ss = 0x2b, no_system_call = ~std::uint64_t(0);
     Thread thread;
@@ -83,7 +117,9 @@ Thread ask_thread(const SavedRegisters& saved) {
     arch::syscall(SYS_arch_prctl, get_fs, &record.registers.fs_base);
     arch::syscall(SYS_arch_prctl, get_gs, &record.registers.gs_base);
     ask_registrations(record);
-    ask_rseq(record);
+    if (saved.without_tsc)
+        record.flags |= kinds::thread_without_tsc;
+    knows_rseq = ask_rseq(record);
 
     record.xcr0 = arch::enabled_xstate(saved.by_xsave);
     record.xstate_size = (arch::xstate_layout(record.xcr0, record.layout) + 7) / 8 * 8;
@@ -170,6 +206,16 @@ bool has_children() {
                          WEXITED | WSTOPPED | WCONTINUED | WNOHANG | WNOWAIT, nullptr) != -ECHILD;
 }
 
+// A main thread that has ended has its name still.
+void ask_name_of_ended_main(const std::string& directory, KernelFacts& facts) {
+    const std::string process = process_directory(directory);
+    if (process == directory)
+        return;
+    UniqueFd file(::open((process + "/comm").c_str(), O_RDONLY | O_CLOEXEC));
+    const ssize_t got = file ? ::read(file.get(), facts.name_of_ended_main, 16) : 0;
+    facts.name_of_ended_main[got > 0 ? got - 1 : 0] = '\0'; // the newline
+}
+
 // Of the thread whose tid is the pid.
 void mark_leader(Thread& thread) {
     if (thread.record.tid == std::int32_t(arch::syscall(SYS_getpid)))
@@ -182,7 +228,8 @@ OwnFacts ask_own_facts(std::string directory, const SavedRegisters& saved) {
     OwnFacts facts;
     facts.directory = std::move(directory);
     facts.kernel = ask_kernel();
-    facts.threads.push_back(ask_thread(saved));
+    ask_name_of_ended_main(facts.directory, facts.kernel);
+    facts.threads.push_back(ask_thread(saved, facts.knows_rseq));
     mark_leader(facts.threads.front());
     facts.has_children = has_children();
     facts.timers_asked = monotonic_ns();
@@ -190,6 +237,16 @@ OwnFacts ask_own_facts(std::string directory, const SavedRegisters& saved) {
     facts.posix_timers = ask_posix_timers();
     arch::syscall(SYS_rt_sigpending, &facts.pending_set, sizeof facts.pending_set);
     return facts;
+}
+
+void take_rseq(const kinds::ThreadRecord* read, OwnFacts& facts) {
+    if (facts.knows_rseq || !read)
+        return;
+    kinds::ThreadRecord& record = facts.threads.front().record;
+    record.rseq = read->rseq;
+    record.rseq_size = read->rseq_size;
+    record.rseq_signature = read->rseq_signature;
+    facts.knows_rseq = true;
 }
 
 void add_other_threads(std::vector<Thread> others, bool by_xsave, OwnFacts& facts) {
@@ -272,6 +329,13 @@ Result<UniqueFd> Self::descriptor(int number) const {
 Result<void> Self::check_capturable() const {
     if (!facts_->posix_timers)
         return facts_->posix_timers.error();
+    if (!facts_->knows_rseq)
+        return cannot_carry("the calling thread has registered restartable sequences by itself "
+                            "(rseq(2))",
+                            "take them back before the call");
+    if (std::atoi(field(status(), "NoNewPrivs").c_str()) && is_in_landlock_domain())
+        return cannot_carry("the process is confined by Landlock",
+                            "call rfork() before that, or start the program outside");
     if (has_own_seccomp_filter(status()))
         return cannot_carry("the process has installed a seccomp filter",
                             "call rfork() before that");

@@ -18,6 +18,7 @@ struct SavedRegisters {
     const std::uint8_t* xstate; // an XSAVE area, or what FXSAVE writes
     bool by_xsave;
     std::uint64_t signal_mask; // before the call blocked any
+    bool without_tsc;          // before the call made it readable
 };
 
 // Asked in the caller.
@@ -26,6 +27,7 @@ struct OwnFacts {
     KernelFacts kernel;
     std::vector<Thread> threads; // the caller first
     Result<std::vector<PosixTimer>> posix_timers = std::vector<PosixTimer>();
+    bool knows_rseq = true;         // where the calling thread's restartable sequences are
     std::uint64_t timers_asked = 0; // CLOCK_MONOTONIC, ns
     bool has_children = false;      // of those that end with SIGCHLD
     // Of the process and of this thread.
@@ -35,6 +37,8 @@ struct OwnFacts {
     std::uint64_t pending_read = 0; // CLOCK_MONOTONIC, ns; 0: there was no tracer
 };
 OwnFacts ask_own_facts(std::string directory, const SavedRegisters& saved);
+// As a tracer has read it; nullptr if it could not.
+void take_rseq(const kinds::ThreadRecord* read, OwnFacts& facts);
 void add_other_threads(std::vector<Thread> others, bool by_xsave, OwnFacts& facts);
 
 // Where the calling process is found in /proc, which may have been mounted in another pid

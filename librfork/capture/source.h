@@ -29,6 +29,10 @@ struct KernelFacts {
     bool child_subreaper = false;
     bool thp_disable = false;
     bool dumpable = true;
+    bool memory_merge = false;
+    bool keep_capabilities = false;
+    std::uint32_t deny_write_execute = 0; // PR_GET_MDWE
+    char name_of_ended_main[16] = {};     // empty if the main thread lives
 };
 
 class Source {

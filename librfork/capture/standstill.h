@@ -41,6 +41,8 @@ class Standstill {
     explicit operator bool() const { return helper_id_ != 0; }
     pid_t helper() const { return helper_id_; }
 
+    const kinds::ThreadRecord* callers_rseq() const { return tracer_.callers_rseq(); }
+
     // What the others were doing; after read_pending().
     std::vector<Thread> threads;
     // For how long they stood still, in nanoseconds; after end().

@@ -284,6 +284,29 @@ Result<void> Tracer::check_sharing(const Tracee& tracee) const {
     return {};
 }
 
+bool Tracer::read_rseq(pid_t tid, kinds::ThreadRecord& record) {
+    RseqConfiguration rseq;
+    if (trace(PTRACE_GET_RSEQ_CONFIGURATION, tid, sizeof rseq, &rseq) < 0)
+        return false;
+    record.rseq = rseq.address;
+    record.rseq_size = rseq.size;
+    record.rseq_signature = rseq.signature;
+    return true;
+}
+
+// Before Linux 6.4 nobody can tell.
+Result<void> Tracer::check_dispatch(pid_t tid) const {
+    constexpr unsigned get_configuration = 0x4211; // PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG
+    struct {
+        std::uint64_t mode, selector, offset, length;
+    } dispatch{};
+    if (trace(get_configuration, tid, sizeof dispatch, &dispatch) < 0 || dispatch.mode == 0)
+        return {};
+    return Error{ENOTSUP, "thread " + std::to_string(tid) +
+                              " handles system calls by itself (PR_SET_SYSCALL_USER_DISPATCH), "
+                              "which an image cannot carry yet: call rfork() before that"};
+}
+
 Result<void> Tracer::read(Tracee& tracee) {
     const pid_t tid = tracee.tid;
     kinds::ThreadRecord& record = tracee.thread.record;
@@ -297,13 +320,10 @@ Result<void> Tracer::read(Tracee& tracee) {
     record.tid = tid;
     record.signal_mask = tracee.mask;
     arch::syscall(SYS_get_robust_list, tid, &record.robust_list, &record.robust_list_size);
-    RseqConfiguration rseq;
-    if (trace(PTRACE_GET_RSEQ_CONFIGURATION, tid, sizeof rseq, &rseq) >= 0) {
-        record.rseq = rseq.address;
-        record.rseq_size = rseq.size;
-        record.rseq_signature = rseq.signature;
-    }
+    read_rseq(tid, record);
     if (Result<void> r = check_sharing(tracee); !r)
+        return r;
+    if (Result<void> r = check_dispatch(tid); !r)
         return r;
     return remember(tracee);
 }
@@ -384,6 +404,9 @@ Result<void> Tracer::read_pending(std::uint64_t callers, std::vector<PendingSign
         return cannot_stop(caller_, int(-r));
     trace(PTRACE_INTERRUPT, caller_, 0, 0);
     Result<void> done = wait_until_stopped(caller);
+    if (done)
+        done = check_dispatch(caller_);
+    knows_callers_rseq_ = read_rseq(caller_, callers_rseq_);
     if (done)
         done = read_pending_signals(caller_, Queue::process, 0, 0, to);
     if (done)

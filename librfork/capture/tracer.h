@@ -58,6 +58,12 @@ class Tracer {
     void rescue();
     bool has_strayed() const { return touched_; }
 
+    // Where the caller's restartable sequences are; after read_pending(). Nothing from a kernel
+    // that does not tell (before 5.13).
+    const kinds::ThreadRecord* callers_rseq() const {
+        return knows_callers_rseq_ ? &callers_rseq_ : nullptr;
+    }
+
     // Without the caller; after read_pending().
     std::vector<Thread> take_threads();
 
@@ -92,6 +98,8 @@ class Tracer {
     Result<void> wait_until_stopped(Tracee& tracee);
     Result<void> read(Tracee& tracee);
     Result<void> check_sharing(const Tracee& tracee) const;
+    Result<void> check_dispatch(pid_t tid) const;
+    static bool read_rseq(pid_t tid, kinds::ThreadRecord& record);
     Result<void> read_position(Tracee& tracee);
     Result<void> leave_zones(Tracee& tracee);
     Result<void> step(Tracee& tracee);
@@ -108,6 +116,8 @@ class Tracer {
     pid_t main_;
     std::vector<NoStandingZone> zones_;
     std::vector<Tracee> tracees_;
+    kinds::ThreadRecord callers_rseq_{}; // nothing else of it
+    bool knows_callers_rseq_ = false;
     std::uint64_t deadline_ = 0;
     std::vector<Inquiry> inquiries_;   // one a tracee
     std::vector<std::uint8_t> stacks_; // of the inquiries

@@ -20,8 +20,8 @@ namespace {
 static_assert(offsetof(image::Header, window) + offsetof(image::Window, frames) ==
               HEADER_WINDOW_FRAMES);
 
-struct Start {        // what the kernel put on the initial stack
-    const char* name; // argv[0]
+struct Start { // what the kernel put on the initial stack
+    const char* const* arguments;
     const char* const* environment;
     const std::uint64_t* auxv;
 };
@@ -29,8 +29,8 @@ struct Start {        // what the kernel put on the initial stack
 Start parse_stack(const std::uint64_t* stack) {
     Start start;
     const std::uint64_t arguments = stack[0];
-    start.name = arguments ? reinterpret_cast<const char*>(stack[1]) : "";
-    start.environment = reinterpret_cast<const char* const*>(stack + 1 + arguments + 1);
+    start.arguments = reinterpret_cast<const char* const*>(stack + 1);
+    start.environment = start.arguments + arguments + 1;
     const char* const* end = start.environment;
     while (*end)
         ++end;
@@ -115,8 +115,8 @@ const char* read_start(Stub& stub, const Start& start) {
     static constexpr char ticket_prefix[] = "RFORK_TICKET=";
     static constexpr char log_prefix[] = "RFORK_LOG=";
     static constexpr char files_prefix[] = "RFORK_FILES=";
-    if (*start.name)
-        Text(stub.called, sizeof stub.called) << start.name;
+    if (const char* name = *start.arguments; name && *name)
+        Text(stub.called, sizeof stub.called) << name;
     const char* executable = "";
     for (const std::uint64_t* entry = start.auxv; entry[0] != AT_NULL; entry += 2) {
         if (entry[0] == AT_SYSINFO_EHDR)
@@ -141,9 +141,11 @@ const char* read_start(Stub& stub, const Start& start) {
     return executable;
 }
 
-void block_signals() {
+std::uint64_t block_signals() {
     const std::uint64_t all = ~std::uint64_t(0);
-    arch::syscall(__NR_rt_sigprocmask, SIG_SETMASK, &all, nullptr, sizeof all);
+    std::uint64_t before = 0;
+    arch::syscall(__NR_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+    return before;
 }
 
 enum class Phase { host, identity, files, process, threads, armed };
@@ -218,12 +220,16 @@ stub_main(const std::uint64_t* stack, const image::Header* header) {
     stub.outer_pid = int(arch::syscall(__NR_getpid));
     stub.xsave = arch::has_xsave();
     stub.xcr0 = arch::enabled_xstate(stub.xsave);
-    block_signals(); // what arrives from now on is for the program, and waits for it
+    // What arrives from now on is for the program, and waits for it.
+    const std::uint64_t signal_mask = block_signals();
 
-    const char* executable = read_start(stub, parse_stack(stack));
+    const Start start = parse_stack(stack);
+    const char* executable = read_start(stub, start);
     note_ignored_signals(stub);
     open_image(stub, executable);
     check_image(stub);
+    if (is_link_to_executable(executable))
+        execute_program_instead(stub, start.arguments, start.environment, signal_mask);
     settle_descriptors(stub);
     look_for_terminal(stub);
     check_records(stub);

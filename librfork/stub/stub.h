@@ -16,6 +16,7 @@
 namespace rfork::kinds {
 struct DescriptorSlot;
 struct Owner;
+struct ResourceLimitsRecord;
 struct ThreadRecord;
 } // namespace rfork::kinds
 
@@ -99,6 +100,8 @@ struct Stub {
     int parent_death_signal = 0;
     std::int64_t monotonic_shift = 0; // what the program sees CLOCK_MONOTONIC jump by, nanoseconds:
     std::int64_t boottime_shift = 0;  // 0, unless there are no time namespaces here
+
+    const kinds::ResourceLimitsRecord* limits = nullptr;
 
     // Threads: kinds/thread/restore.cc.
     const kinds::ThreadRecord* caller = nullptr; // that froze the program
@@ -239,6 +242,16 @@ void let_posix_timer_expire(Stub&, std::int32_t id);
 void return_rights(const Stub&);
 void await_guard(const Stub&);     // until the program cannot outlive the process in front
 void settle_identity(const Stub&); // the process, when the program is about to run
+
+// Resource limits, when the stub needs nothing any more (kinds/resource_limits).
+void settle_limits(const Stub&);
+
+// Whether it was the resumed program itself that executed the image, by the name that /proc has for
+// the program's file; then it is that file which it meant (kinds/executable).
+bool is_link_to_executable(const char* name);
+[[noreturn]] void execute_program_instead(Stub&, const char* const* arguments,
+                                          const char* const* environment,
+                                          std::uint64_t signal_mask);
 
 // The end of the stub, in all threads: kinds/thread/restore.cc.
 [[noreturn]] void leave(Stub&);

@@ -6,12 +6,15 @@
 
 #include <dirent.h>
 #include <linux/filter.h>
+#include <linux/landlock.h>
 #include <linux/perf_event.h>
 #include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
@@ -424,6 +427,34 @@ static void system_call_filter(void) {
         _exit(NOT_HERE);
     refused("seccomp", -1);
 }
+static void landlock(void) {
+    const struct landlock_ruleset_attr rules = {.handled_access_fs = LANDLOCK_ACCESS_FS_MAKE_CHAR};
+    const int fd = (int)syscall(SYS_landlock_create_ruleset, &rules, sizeof rules, 0);
+    if (fd < 0)
+        _exit(NOT_HERE);
+    CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    CHECK(syscall(SYS_landlock_restrict_self, fd, 0) == 0 && close(fd) == 0);
+    refused("Landlock", -1);
+}
+static volatile char let_through; /* 0: all system calls */
+static volatile int dispatches;
+static sem_t dispatch_is_set;
+static void *dispatching_thread(void *unused) {
+    dispatches = prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 0, 0, &let_through) == 0;
+    CHECK(sem_post(&dispatch_is_set) == 0);
+    for (;;)
+        pause();
+    return unused;
+}
+static void system_call_dispatch(void) {
+    pthread_t thread;
+    CHECK(sem_init(&dispatch_is_set, 0, 0) == 0);
+    CHECK(pthread_create(&thread, NULL, dispatching_thread, NULL) == 0);
+    CHECK(sem_wait(&dispatch_is_set) == 0);
+    if (!dispatches)
+        _exit(NOT_HERE);
+    refused("handles system calls by itself", -1);
+}
 static void protection_key(void) {
     char *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     const int key = pkey_alloc(0, 0);
@@ -484,6 +515,8 @@ static const struct {
     CASE(perf_ring),
     CASE(guard_regions),
     CASE(system_call_filter),
+    CASE(landlock),
+    CASE(system_call_dispatch),
     CASE(protection_key),
 };
 

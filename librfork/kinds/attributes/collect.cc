@@ -1,7 +1,25 @@
+#include "base/unique_fd.h"
 #include "kinds/attributes/record.h"
 #include "kinds/collectors.h"
 
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <unistd.h>
+
 namespace rfork::kinds {
+namespace {
+
+// Of the copy, which has it from the process; among the files of a thread it is not.
+std::uint32_t core_filter() {
+    UniqueFd file(open("/proc/self/coredump_filter", O_RDONLY | O_CLOEXEC));
+    char text[16] = {};
+    if (!file || read(file.get(), text, sizeof text - 1) <= 0)
+        return default_core_filter; // a kernel without core files
+    return std::uint32_t(std::strtoul(text, nullptr, 16));
+}
+
+} // namespace
 
 Result<void> collect_attributes(const capture::Source& source, capture::Snapshot& snapshot) {
     const capture::KernelFacts& facts = source.facts();
@@ -10,6 +28,15 @@ Result<void> collect_attributes(const capture::Source& source, capture::Snapshot
     record.child_subreaper = facts.child_subreaper;
     record.thp_disable = facts.thp_disable;
     record.not_dumpable = !facts.dumpable;
+    record.deny_write_execute = facts.deny_write_execute;
+    record.memory_merge = facts.memory_merge;
+    record.keep_capabilities = facts.keep_capabilities;
+    record.core_filter = core_filter();
+    const Result<std::string> oom_score_adj = source.read("oom_score_adj");
+    if (!oom_score_adj)
+        return oom_score_adj.error();
+    record.oom_score_adj = std::atoi(oom_score_adj->c_str());
+    std::memcpy(record.name, facts.name_of_ended_main, sizeof record.name);
     snapshot.records.add(image::Kind::attributes, record);
     return {};
 }

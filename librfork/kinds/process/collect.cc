@@ -14,6 +14,13 @@ std::int64_t now(clockid_t clock) {
     return time.tv_sec * second + time.tv_nsec;
 }
 
+bool has_ended_main(const capture::Source& source) {
+    for (const capture::Thread& thread : source.threads())
+        if (thread.record.flags & thread_leads)
+            return false;
+    return true;
+}
+
 } // namespace
 
 // A copy that rfork() makes of one thread is a new process, as a child of fork(2) is. Several
@@ -21,8 +28,8 @@ std::int64_t now(clockid_t clock) {
 Result<void> collect_process(const capture::Source& source, capture::Snapshot& snapshot) {
     ProcessRecord record{};
     record.pid = source.pid();
-    record.threads = std::uint32_t(source.threads().size());
-    record.keeps_ids = !snapshot.travels || record.threads > 1;
+    record.threads = std::uint32_t(source.threads().size() + has_ended_main(source));
+    record.keeps_ids = !snapshot.travels || source.threads().size() > 1;
     record.monotonic = now(CLOCK_MONOTONIC);
     record.boottime = now(CLOCK_BOOTTIME);
     record.realtime = now(CLOCK_REALTIME);

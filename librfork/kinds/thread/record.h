@@ -18,16 +18,17 @@ struct Scheduling {
 static_assert(sizeof(Scheduling) == 48);
 
 enum ThreadFlags : std::uint32_t {
-    thread_leads = 1, // its tid is the pid
+    thread_leads = 1,       // its tid is the pid
+    thread_without_tsc = 2, // reading the time-stamp counter is SIGSEGV (PR_SET_TSC)
 };
 
 struct ThreadRecord {
     image::RecordHeader header;
     std::int32_t tid; // as it was
     std::uint32_t altstack_flags;
-    std::uint32_t flags; // ThreadFlags
-    std::uint32_t pad;
-    char name[16]; // PR_SET_NAME
+    std::uint32_t flags;          // ThreadFlags
+    std::uint32_t machine_checks; // what happens on memory failures: PR_MCE_KILL
+    char name[16];                // PR_SET_NAME
     std::uint64_t timer_slack;
     Scheduling scheduling;
     // The instructions in the program that every thread but the first leaves the stub through,

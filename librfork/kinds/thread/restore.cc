@@ -139,6 +139,10 @@ void restore_scheduling(const Stub& stub, const ThreadRecord& thread) {
 void restore_attributes(const ThreadRecord& thread) {
     arch::syscall(__NR_prctl, PR_SET_NAME, thread.name);
     arch::syscall(__NR_prctl, PR_SET_TIMERSLACK, thread.timer_slack);
+    // These two a thread has from the one that makes it.
+    arch::syscall(__NR_prctl, PR_MCE_KILL, PR_MCE_KILL_SET, thread.machine_checks, 0, 0);
+    arch::syscall(__NR_prctl, PR_SET_TSC,
+                  thread.flags & kinds::thread_without_tsc ? PR_TSC_SIGSEGV : PR_TSC_ENABLE);
 }
 
 void become(const Stub& stub, const ThreadRecord& thread) {
@@ -294,6 +298,7 @@ void leave(Stub& stub) {
     announce(stub);
     settle_identity(stub);
     close_private_descriptors(stub);
+    settle_limits(stub);
     go(stub, go_and_leave);
     if (leads)
         stub_leave(&own.signal);
