@@ -1,7 +1,8 @@
 /*
- * dontfork [THREADS] - memory that the program keeps from its forks (MADV_DONTFORK) is its memory
- * all the same: in caller and copy it is what it was, code in it runs, and children still do not
- * get it. Alone and, with THREADS, while these write into it.
+ * dontfork [THREADS [end]] - memory that the program keeps from its forks (MADV_DONTFORK) is its
+ * memory all the same: in caller and copy it is what it was, code in it runs, and children still do
+ * not get it. Alone and, with THREADS, while these write into it; with `end`, a child of the
+ * program ends as its checkpoint is complete, having stood still twice.
  */
 #include "frozen_threads.h"
 
@@ -67,7 +68,30 @@ static void *count(void *argument) {
     return NULL;
 }
 
+/* Freezes a child, which ends; then its image goes on. Returns in that. */
+static void freeze_and_end(const char *image) {
+    const struct rfork_options options = {.size = sizeof options, .flags = RFORK_END};
+    rfork_checkpoint_with(image, &options);
+    frozen_role = "in the copy";
+}
+
+static int run_ended(const char *program, const char *threads) {
+    int status = -1;
+    char *const arguments[] = {(char *)program, (char *)threads, (char *)"child", NULL};
+    const pid_t child = fork();
+    if (child == 0) {
+        execv(program, arguments);
+        _exit(99);
+    }
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+    run_image(beside("ended"));
+    CHECK(unlink(beside("ended")) == 0);
+    return success();
+}
+
 int main(int argc, char **argv) {
+    if (argc > 2 && !strcmp(argv[2], "end"))
+        return run_ended(argv[0], argv[1]);
     const int threads = argc > 1 ? atoi(argv[1]) : 0;
     pthread_t handles[MOST_THREADS];
     CHECK(threads <= MOST_THREADS);
@@ -90,7 +114,10 @@ int main(int argc, char **argv) {
         EVENTUALLY(__atomic_load_n(&counters[i], __ATOMIC_RELAXED) > 0);
     }
 
-    freeze();
+    if (argc > 2)
+        freeze_and_end(beside("ended"));
+    else
+        freeze();
 
     for (int i = 0; i < threads; i++) {
         const uint64_t so_far = __atomic_load_n(&counters[i], __ATOMIC_RELAXED);
