@@ -134,6 +134,7 @@ Result<std::uint64_t> freeze_here(const Handover& all) {
     capture::Snapshot snapshot;
     snapshot.id = order.id;
     snapshot.travels = order.travels;
+    snapshot.trusts_files = order.trusts_files;
     snapshot.ticket = {order.directory, order.name};
     snapshot.created = realtime_ns();
     snapshot.monitor = order.monitor;

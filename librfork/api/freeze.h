@@ -14,6 +14,7 @@ namespace rfork::api {
 struct FreezeOrder {
     image::Id id{};
     bool travels = false;
+    bool trusts_files = false;
     std::string directory; // where the image goes
     std::string temporary; // its name there while it is written
     std::string name;      // and when it is complete

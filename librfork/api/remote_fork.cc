@@ -95,6 +95,7 @@ Result<Plan> prepare(const Session& session, const char* host, const Options& op
     FreezeOrder& order = plan.order;
     order.id = errand.image;
     order.travels = true;
+    order.trusts_files = settings->trusts_files;
     order.directory = directory->path;
     order.temporary = remote::temporary_name(order.id);
     order.name = errand.ticket;

@@ -66,6 +66,8 @@ Result<Settings> read_settings() {
     if (!timeout)
         return timeout.error();
     settings.timeout_ms = *timeout;
+    const char* files = secure_getenv("RFORK_FILES"); // its other values are for images
+    settings.trusts_files = files && std::string_view(files) == "trust";
     return settings;
 }
 

@@ -9,11 +9,12 @@
 namespace rfork::api {
 
 struct Settings {
-    std::string spool;      // RFORK_SPOOL
-    std::string key_file;   // RFORK_KEY_FILE
-    std::string monitor;    // RFORK_MONITOR; empty: silent
-    std::string log;        // RFORK_LOG: pattern of the log's name; empty: rexecd's own
-    int timeout_ms = 15000; // RFORK_TIMEOUT_MS
+    std::string spool;         // RFORK_SPOOL
+    std::string key_file;      // RFORK_KEY_FILE
+    std::string monitor;       // RFORK_MONITOR; empty: silent
+    std::string log;           // RFORK_LOG: pattern of the log's name; empty: rexecd's own
+    int timeout_ms = 15000;    // RFORK_TIMEOUT_MS
+    bool trusts_files = false; // RFORK_FILES=trust
 };
 
 Result<Settings> read_settings();

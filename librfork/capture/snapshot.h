@@ -105,6 +105,7 @@ struct Ticket {
 struct Snapshot {
     image::Id id{};
     bool travels = false; // by rfork(), not a checkpoint
+    bool trusts_files = false;
     Ticket ticket;
     // The code at the first thread's rip unmaps the stub's window itself; it is told where that is
     // in its first two argument registers.

@@ -69,7 +69,8 @@ enum PrivateDescriptor : unsigned {
 };
 
 enum HeaderFlags : std::uint32_t {
-    flag_travels = 1, // written by rfork(): rexecd runs it, once; it runs nothing else
+    flag_travels = 1,      // written by rfork(): rexecd runs it, once; it runs nothing else
+    flag_trusts_files = 2, // where nobody says otherwise (RFORK_FILES)
 };
 
 struct Header {

@@ -206,7 +206,8 @@ Result<Layout> lay_out(const Snapshot& snapshot, std::uint64_t stub_size) {
     h.version = format_version;
     h.header_size = sizeof h;
     h.machine = arch::elf_machine;
-    h.flags = snapshot.travels ? std::uint32_t(flag_travels) : 0u;
+    h.flags = (snapshot.travels ? std::uint32_t(flag_travels) : 0u) |
+              (snapshot.trusts_files ? std::uint32_t(flag_trusts_files) : 0u);
     h.id = snapshot.id;
     h.created = snapshot.created;
     choose_private_descriptors(snapshot.descriptors, h);

@@ -95,7 +95,9 @@ void parse_files(Stub& stub, const char* text) {
         stub.files = Files::trust;
     else if (same(text, "rollback"))
         stub.files = Files::rollback;
-    else if (*text && !same(text, "check"))
+    else if (!*text || same(text, "check"))
+        stub.files = Files::check;
+    else
         fail(stub, EINVAL, "RFORK_FILES must be check, trust or rollback, and is", text);
 }
 
@@ -223,6 +225,8 @@ stub_main(const std::uint64_t* stack, const image::Header* header) {
     // What arrives from now on is for the program, and waits for it.
     const std::uint64_t signal_mask = block_signals();
 
+    if (header->flags & image::flag_trusts_files)
+        stub.files = Files::trust; // unless the environment says otherwise
     const Start start = parse_stack(stack);
     const char* executable = read_start(stub, start);
     note_ignored_signals(stub);
