@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
@@ -64,14 +65,45 @@ std::vector<std::string> joined(std::vector<std::string> a, const std::vector<st
     return a;
 }
 
+pid_t process_of(pid_t thread) {
+    std::ifstream status("/proc/" + std::to_string(thread) + "/status");
+    for (std::string word; status >> word;)
+        if (pid_t process; word == "Tgid:" && status >> process)
+            return process;
+    return thread;
+}
+
+void complain(const std::string& what, Verdict& verdict) {
+    verdict.complaint += (verdict.complaint.empty() ? "" : "; ") + what;
+}
+
+void complain_of_damage(const std::vector<std::string>& copies, Verdict& verdict) {
+    for (const std::string& copy : copies)
+        if (copy.find(" but ") != std::string::npos)
+            complain("a copy is damaged: " + copy, verdict);
+}
+
+// How many runs of equal lines there are.
+long runs_of(const std::vector<std::string>& lines) {
+    long runs = 0;
+    for (std::size_t i = 0; i < lines.size(); ++i)
+        runs += i == 0 || lines[i] != lines[i - 1];
+    return runs;
+}
+
 std::vector<Program> programs_of(const Setting& s) {
-    const std::vector<std::string> environment = {
-        "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "RFORK_SPOOL=" + s.spool, "RFORK_KEY_FILE=" + s.key};
+    const std::vector<std::string> environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+                                                  "RFORK_SPOOL=" + s.spool,
+                                                  "RFORK_KEY_FILE=" + s.callers_key};
+    auto caller = [&](const std::string& program) {
+        return Program{joined(s.on_caller, {program, s.target, s.scratch + "/copies"}), environment,
+                       s.scratch + "/said", s.scratch + "/errors"};
+    };
     return {
-        {joined(s.on_caller, {s.program, s.target, s.scratch + "/copies"}), environment,
-         s.scratch + "/said", s.scratch + "/errors"},
-        {joined(s.on_target, {s.rexecd, "--listen", s.target, "--spool", s.spool, "--key", s.key,
-                              "--allow-root"}),
+        caller(s.forks),
+        caller(s.moves),
+        {joined(s.on_target, {s.rexecd, "--listen", s.target, "--spool", s.spool, "--key",
+                              s.rexecds_key, "--allow-root"}),
          environment, s.scratch + "/daemon.log", s.scratch + "/daemon.log"},
     };
 }
@@ -120,7 +152,7 @@ void Lane::hear_zygote() {
     const Zygote::News news = zygote_.news();
     const pid_t process = news.ended.process;
     if (news.started) {
-        (news.program == caller_program ? caller_ : daemon_) = process;
+        (news.program == daemon_program ? daemon_ : caller_) = process;
         return;
     }
     if (process == caller_) {
@@ -147,8 +179,8 @@ Role Lane::role_of(const seccomp_notif& notification, const std::string& executa
     if (at >= window_begin && at < window_end)
         return Role::stub;
     const auto process = static_cast<pid_t>(notification.pid);
-    if (executable == setting_.program)
-        return process == caller_ ? Role::caller : Role::writer;
+    if (executable == setting_.forks || executable == setting_.moves)
+        return process_of(process) == caller_ ? Role::caller : Role::writer;
     if (executable == setting_.rexecd)
         return process == daemon_ ? Role::daemon : Role::runner;
     return Role::other;
@@ -161,6 +193,8 @@ void Lane::consider(const seccomp_notif& notification) {
         return zygote_.listener().let_go(notification.id);
     if (role != Role::daemon)
         seen_.insert(process);
+    if (role == Role::writer)
+        writers_.insert(process);
     const Operation operation = describe(notification);
     const bool matters =
         operation.into_pipe || operation.call == Call::send || operation.call == Call::exec ||
@@ -260,6 +294,9 @@ void Lane::act(const Fault& fault, const seccomp_notif& notification, const Oper
         // As many bytes as it wanted to send; of sendmsg(2) nobody reads the count.
         return listener.answer(id, static_cast<long>(notification.data.args[2]), 0);
     }
+    case Action::orphan:
+        kill_writers();
+        return listener.let_go(id);
     case Action::lose_ticket:
         lose_tickets();
         return listener.let_go(id);
@@ -311,6 +348,12 @@ bool Lane::a_copy_has_won() const {
     });
 }
 
+void Lane::kill_writers() {
+    for (pid_t process : writers_)
+        if (lives(process))
+            ::kill(process, SIGKILL);
+}
+
 void Lane::lose_tickets() {
     for (const fs::path& path : names_in(setting_.spool))
         if (is_ticket(path.filename()))
@@ -338,15 +381,17 @@ void Lane::make_read_only(int ms) {
 
 Verdict Lane::run(const Plan& plan) {
     prepare(plan);
-    Verdict verdict;
     if (!pump_until(Clock::now() + start_deadline, [this] { return daemon_is_ready(); })) {
-        verdict.complaint = "rexecd does not start";
-        return verdict;
+        std::fprintf(stderr, "fault-trials: rexecd does not start, see %s\n",
+                     scratch("daemon.log").c_str());
+        std::exit(2);
     }
+    Verdict verdict;
     begun_ = Clock::now();
     faults_ = plan.faults;
     reached_.assign(faults_.size(), false);
-    zygote_.start(caller_program, plan.timeout_ms);
+    moves_ = plan.move;
+    zygote_.start(moves_ ? moving_program : forking_program, plan.timeout_ms);
     if (!pump_until(Clock::now() + return_deadline, [this] { return caller_ended_; }))
         verdict.complaint = "the caller does not return";
     finish(verdict);
@@ -358,9 +403,10 @@ void Lane::prepare(const Plan&) {
     counts_.clear();
     outages_.clear();
     seen_.clear();
+    writers_.clear();
     caller_ = 0;
     caller_ended_ = caller_killed_ = winner_killed_ = false;
-    for (const char* name : {"said", "copies", "errors"})
+    for (const char* name : {"said", "copies", "copies.ticks", "errors"})
         ::unlink(scratch(name).c_str());
     std::error_code error;
     for (const fs::path& path : names_in(setting_.spool))
@@ -410,33 +456,55 @@ void Lane::kill_the_rest() {
 }
 
 void Lane::judge(Verdict& verdict) {
+    moves_ ? judge_move(verdict) : judge_fork(verdict);
+}
+
+void Lane::judge_move(Verdict& verdict) {
+    const auto said = lines_of(scratch("said"));
+    const auto signed_by = lines_of(scratch("copies"));
+    const auto ticks = lines_of(scratch("copies.ticks"));
+    const bool failed = !said.empty() && said[0].starts_with("-1 ");
+    const auto moved = std::count_if(signed_by.begin(), signed_by.end(),
+                                     [](const auto& line) { return line.starts_with("child "); });
+    const auto stayed = long(signed_by.size()) - moved;
+    verdict.outcome = caller_killed_ ? "killed" : failed ? said[0] : "moved";
+    verdict.copy_ran = moved > 0;
+    complain_of_damage(signed_by, verdict);
+    if (moved + stayed > 1)
+        complain("DOUBLED: " + std::to_string(moved) + " went on there, " + std::to_string(stayed) +
+                     " here",
+                 verdict);
+    // Each thread's host is one, and then another: never the first again.
+    if (runs_of(ticks) > 2)
+        complain("DOUBLED: the other thread ran in two places at the same time", verdict);
+    if (caller_killed_ || !verdict.complaint.empty())
+        return;
+    if (failed && stayed != 1)
+        complain("LOST: the caller was told -1, and has not gone on", verdict);
+    if (!failed && moved != 1 && !winner_killed_)
+        complain("LOST: the caller has ended, with wait status " + std::to_string(caller_status_) +
+                     ", and no copy ran",
+                 verdict);
+}
+
+void Lane::judge_fork(Verdict& verdict) {
     const auto said = lines_of(scratch("said"));
     const auto copies = lines_of(scratch("copies"));
     const bool parent = !said.empty() && said[0] == "PARENT";
     const bool failed = !said.empty() && said[0].starts_with("-1 ");
     verdict.outcome = caller_killed_ ? "killed" : said.empty() ? "nothing" : said[0];
     verdict.copy_ran = !copies.empty();
-
-    auto complain = [&](const std::string& what) {
-        verdict.complaint += (verdict.complaint.empty() ? "" : "; ") + what;
-    };
-    for (const std::string& copy : copies)
-        if (copy.find(" but ") != std::string::npos)
-            complain("a copy is damaged: " + copy);
+    complain_of_damage(copies, verdict);
     if (copies.size() > 1)
-        complain("DOUBLED: " + std::to_string(copies.size()) + " copies ran");
+        complain("DOUBLED: " + std::to_string(copies.size()) + " copies ran", verdict);
     if (caller_killed_)
         return;
-    if (!parent && !failed && verdict.complaint.empty()) {
-        const bool exited = WIFEXITED(caller_status_);
-        complain("the caller " +
-                 (exited ? "ended with status " + std::to_string(WEXITSTATUS(caller_status_))
-                         : "died of signal " + std::to_string(WTERMSIG(caller_status_))));
-    }
+    if (!parent && !failed && verdict.complaint.empty())
+        complain("the caller ended with wait status " + std::to_string(caller_status_), verdict);
     if (failed && !copies.empty())
-        complain("DOUBLED: the caller was told -1, and a copy ran");
+        complain("DOUBLED: the caller was told -1, and a copy ran", verdict);
     if (parent && copies.empty() && !winner_killed_)
-        complain("LOST: the caller was told PARENT, and no copy ran");
+        complain("LOST: the caller was told PARENT, and no copy ran", verdict);
 }
 
 } // namespace faults

@@ -18,10 +18,11 @@ namespace faults {
 struct Setting {
     std::string spool;   // a mounted file system of this lane's own, if it is to be filled
     std::string scratch; // a directory for logs and for what callers and copies write
-    std::string program; // tests/programs/hop.c
+    std::string forks;   // tests/programs/hop.c
+    std::string moves;   // moving.c
     std::string rexecd;
     std::string target; // host and port at which it listens
-    std::string key;
+    std::string callers_key, rexecds_key;
     bool trace = false;                            // print every call
     std::vector<std::string> on_caller, on_target; // commands that bring a command to a host
 };
@@ -43,7 +44,7 @@ class Lane {
   private:
     using Clock = std::chrono::steady_clock;
     using Time = Clock::time_point;
-    enum Programs : std::size_t { caller_program, daemon_program };
+    enum Programs : std::size_t { forking_program, moving_program, daemon_program };
     struct Outage {
         Time until{};
         int error = 0; // 0: no answer at all
@@ -65,6 +66,7 @@ class Lane {
     void kill(pid_t process, Role role);
     void effect_later(int ms, const seccomp_notif& notification, Role role);
     bool under_outage(const seccomp_notif& notification, const Operation& operation, Role role);
+    void kill_writers();
     void lose_tickets();
     void fill_spool(int ms);
     void make_read_only(int ms);
@@ -74,6 +76,8 @@ class Lane {
     bool daemon_is_ready() const;
     void finish(Verdict& verdict);
     void judge(Verdict& verdict);
+    void judge_move(Verdict& verdict);
+    void judge_fork(Verdict& verdict);
     bool all_quiet();
     std::string who_lives() const;
     void kill_the_rest();
@@ -93,8 +97,9 @@ class Lane {
     std::vector<bool> reached_;
     std::map<std::string, int> counts_;
     std::map<bool, Outage> outages_; // true: the caller's host
-    std::set<pid_t> seen_;
+    std::set<pid_t> seen_, writers_;
     std::set<pid_t> stopped_;
+    bool moves_ = false; // in this trial
     bool caller_killed_ = false, winner_killed_ = false;
 };
 

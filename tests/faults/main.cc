@@ -1,7 +1,8 @@
 // fault-trials OPTION... - rfork() under faults, many times
 //
-//   --world SPOOL SCRATCH KEY   of each lane a directory of its number in the first two
-//   --programs HOP REXECD
+//   --world SPOOL SCRATCH       of each lane a directory of its number in these
+//   --keys CALLERS REXECDS      one key, in files of two users
+//   --programs HOP MOVING REXECD
 //   --target HOST FIRST_PORT
 //   --on-caller 'COMMAND'       brings a command to the caller's host; so does --on-target
 //   --lanes N                   trials at the same time
@@ -86,9 +87,12 @@ Options parse_options(int argc, char** argv) {
         if (option == "--world") {
             options.setting.spool = next();
             options.setting.scratch = next();
-            options.setting.key = next();
+        } else if (option == "--keys") {
+            options.setting.callers_key = next();
+            options.setting.rexecds_key = next();
         } else if (option == "--programs") {
-            options.setting.program = next();
+            options.setting.forks = next();
+            options.setting.moves = next();
             options.setting.rexecd = next();
         } else if (option == "--target") {
             options.host = next();
@@ -146,7 +150,7 @@ void count(Board& board, const Plan& plan, const Verdict& verdict) {
     board.faults += int(plan.faults.size());
     board.reached += verdict.reached;
     board.copies += verdict.copy_ran;
-    board.parents += verdict.outcome == "PARENT";
+    board.parents += verdict.outcome == "PARENT" || verdict.outcome == "moved";
     board.failures += verdict.outcome.starts_with("-1 ");
     board.killed += verdict.outcome == "killed";
     board.failed += !verdict.complaint.empty();
@@ -189,9 +193,9 @@ int main(int argc, char** argv) {
             ++lost_lanes;
             std::cout << "a lane has ended with wait status " << status << "\n";
         }
-    std::cout << board->done << " trials: " << board->parents << " PARENT, " << board->failures
-              << " -1, " << board->killed << " callers killed, " << board->copies << " copies ran; "
-              << board->reached << " of " << board->faults << " faults reached; " << board->failed
-              << " trials failed\n";
+    std::cout << board->done << " trials: " << board->parents << " PARENT or moved, "
+              << board->failures << " -1, " << board->killed << " callers killed, " << board->copies
+              << " copies ran; " << board->reached << " of " << board->faults << " faults reached; "
+              << board->failed << " trials failed\n";
     return board->failed || lost_lanes || !board->done ? 1 : 0;
 }

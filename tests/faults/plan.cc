@@ -29,7 +29,7 @@ constexpr ActionWords action_words[] = {
     {"hang", false, true, false},         {"drop", false, false, false},
     {"lose-ticket", false, false, false}, {"lose-directory", false, false, false},
     {"full", false, true, false},         {"read-only", false, true, false},
-    {"limit", false, false, true},
+    {"limit", false, false, true},        {"orphan", false, false, false},
 };
 
 struct Limit {
@@ -236,7 +236,8 @@ const char* name_of(Call call) {
 }
 
 std::string text_of(const Plan& plan) {
-    std::string text = "timeout " + std::to_string(plan.timeout_ms);
+    std::string text =
+        (plan.move ? "move; timeout " : "timeout ") + std::to_string(plan.timeout_ms);
     for (const Fault& fault : plan.faults)
         text += "; " + text_of(fault);
     return text;
@@ -250,6 +251,10 @@ std::optional<Plan> parse(const std::string& text) {
         std::string first;
         if (!(words >> first))
             continue;
+        if (first == "move") {
+            plan.move = true;
+            continue;
+        }
         if (first == "timeout") {
             words >> plan.timeout_ms;
             continue;
@@ -267,7 +272,10 @@ Plan random_plan(std::mt19937_64& random) {
     Plan plan;
     if (!chance.in(3))
         add_situation(plan, chance);
+    plan.move = chance.in(3);
     plan.faults.push_back(random_fault(chance));
+    if (plan.move && chance.in(4))
+        plan.faults.back().action = Action::orphan;
     while (plan.faults.size() < 4 && chance.in(3))
         plan.faults.push_back(random_fault(chance));
     return plan;

@@ -1,6 +1,7 @@
 // What goes wrong in one trial, as text and as data.
 //
 //   timeout 300; stub rename 1 error-late EIO 3000; daemon send * drop
+//   move; stub tell 1 orphan
 //
 // A fault is: whose call, which, the how many-th of that kind in the trial (* is each of them),
 // what happens to it, and for that an error, milliseconds, or a limit.
@@ -59,6 +60,7 @@ enum class Action {
     full,      // nothing more can be written to the spool, for some time
     read_only, // likewise
     limit,     // the process gets a resource limit
+    orphan,    // all processes that the library has made beside the caller are killed
 };
 
 struct Fault {
@@ -73,6 +75,7 @@ struct Fault {
 };
 
 struct Plan {
+    bool move = false;     // rfork_move() of a program with threads, instead of rfork()
     int timeout_ms = 2000; // RFORK_TIMEOUT_MS of the caller
     std::vector<Fault> faults;
 };

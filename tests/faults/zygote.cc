@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -127,8 +128,10 @@ pid_t Zygote::spawn(const Program& program, int timeout_ms) {
         ::open(program.output.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0666),
         ::open(program.errors.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0666),
     };
-    for (int i = 0; i < 3; ++i)
+    for (int i = 0; i < 3; ++i) {
+        ::fchmod(files[i], 0666); // a copy opens them again, as whomever it belongs to
         ::dup2(files[i], i);
+    }
     ::close_range(3, ~0U, 0);
     std::vector<std::string> command = program.command, environment = program.environment;
     environment.push_back("RFORK_TIMEOUT_MS=" + std::to_string(timeout_ms));
