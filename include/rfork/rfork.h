@@ -118,9 +118,13 @@ RFORK_API int rfork_move(const char *host);
  *   RFORK_LEAVE_CHILDREN  children stay behind, as with fork(2); without it a program that has some
  *                         is refused, but for rfork() itself.
  *
+ *   RFORK_BACKGROUND      rfork_checkpoint_with() returns as soon as the program can go on, and the
+ *                         file is written meanwhile; rfork_checkpoint_wait() tells how that ends.
+ *                         One at a time, else EBUSY.
+ *
  * errno EINVAL also for options that this version of the library does not know.
  */
-enum { RFORK_END = 1, RFORK_LEAVE_CHILDREN = 2 };
+enum { RFORK_END = 1, RFORK_LEAVE_CHILDREN = 2, RFORK_BACKGROUND = 4 };
 
 struct rfork_options {
     size_t size; /* sizeof(struct rfork_options) */
@@ -133,6 +137,17 @@ struct rfork_options {
 
 RFORK_API int rfork_with(const char *host, const struct rfork_options *options);
 RFORK_API int rfork_checkpoint_with(const char *path, const struct rfork_options *options);
+
+/*
+ * rfork_checkpoint_wait - how a checkpoint in the background has ended
+ *
+ * Waits for at most `milliseconds`, or for as long as it takes if that is negative. Returns 1 if the
+ * file is complete and in place; 0 if it is still being written; -1 with errno set and a sentence in
+ * rfork_strerror_last() if it has failed, or (ECHILD) if there is none of this process that has not
+ * been asked for; so in every copy.
+ * Thread safety: yes. Signal safety: no.
+ */
+RFORK_API int rfork_checkpoint_wait(int milliseconds);
 
 /*
  * rfork_atfork - steps of the program's own around every call

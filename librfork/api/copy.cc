@@ -5,6 +5,7 @@
 #include "api/copy.h"
 
 #include "api/arena.h"
+#include "api/background.h"
 #include "api/clock.h"
 #include "api/image_file.h"
 #include "api/inherited.h"
@@ -47,8 +48,9 @@ Result<void> go_on(capture::Snapshot& snapshot, Result<void> r) {
 Result<void> collect(const Handover& all, const capture::Self& self, capture::Snapshot& snapshot) {
     if (Result<void> r = go_on(snapshot, self.check_capturable()); !r)
         return r;
+    const pid_t ours[] = {all.helper, background_copy()};
     if (!all.order.leaves_children)
-        if (Result<void> r = go_on(snapshot, capture::check_no_children(all.facts, all.helper)); !r)
+        if (Result<void> r = go_on(snapshot, capture::check_no_children(all.facts, ours)); !r)
             return r;
     Result<capture::Identity> identity = self.identity();
     if (!identity)
@@ -106,6 +108,7 @@ void restore_program_state(const Session& session) {
     call_in_progress = false;
     Turn::leave_to_landing();
     forget_failure();
+    forget_background();
     pthread_setcancelstate(session.cancel_state, nullptr);
     errno = int(session.caller_errno);
 }
@@ -126,7 +129,8 @@ Result<std::uint64_t> freeze_here(const Handover& all) {
     if (*lacks)
         return 0;
     const Range own[] = {{all.session.start(), all.session.start() + all.session.size},
-                         all.mailbox.range()};
+                         all.mailbox.range(),
+                         background_range()};
     Result<capture::Self> self = capture::Self::open(all.facts);
     if (!self)
         return self.error();
@@ -184,7 +188,8 @@ void live_as_copy(const Handover& all) {
     give_up_rseq(all.facts.threads.front().record);
     const SharedMailbox& mailbox = all.mailbox;
     mailbox->doorbell.hold();
-    prctl(PR_SET_PDEATHSIG, SIGKILL); // without the caller nobody wants the image
+    if (!all.order.in_background)
+        prctl(PR_SET_PDEATHSIG, SIGKILL); // without the caller nobody wants the image
     const Result<std::uint64_t> bytes = freeze_here(all);
     if (bytes) {
         mailbox->bytes = *bytes;

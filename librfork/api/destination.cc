@@ -40,8 +40,8 @@ void remember_copy(const remote::Errand& errand, const remote::Reply& reply) {
 void tell_where(const remote::Errand& errand, const remote::Reply& reply, bool ends) {
     const int before = errno; // isatty(3) has an opinion on everything else
     if (speaks(ends)) {
-        std::string line = errand.program + (ends ? ": goes on on " : ": a copy runs on ") +
-                           errand.host;
+        std::string line =
+            errand.program + (ends ? ": goes on on " : ": a copy runs on ") + errand.host;
         if (reply.pid)
             line += " as process " + std::to_string(reply.pid);
         if (!reply.log.empty())

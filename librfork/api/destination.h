@@ -1,4 +1,5 @@
-// Where the program, or its copy, went: for rfork_last_copy(), and for whoever sits at the terminal.
+// Where the program, or its copy, went: for rfork_last_copy(), and for whoever sits at the
+// terminal.
 #pragma once
 
 #include "remote/client.h"

@@ -1,5 +1,6 @@
 #include "api/freeze.h"
 
+#include "api/background.h"
 #include "api/clock.h"
 #include "api/copy.h"
 #include "api/image_file.h"
@@ -31,6 +32,10 @@ Result<std::optional<Frozen>> try_to_freeze(const Session& session, const Freeze
     if (!copied)
         return copied.error();
     const pid_t copy = copied->copy;
+    if (order.in_background) {
+        keep_background(mailbox, order, copy);
+        return std::optional(Frozen{copy, 0, copied->fork_ns, copied->stall_ns, 0});
+    }
 
     const std::uint64_t forked = monotonic_ns();
     wait_for_image(mailbox, copy);
@@ -55,7 +60,9 @@ Result<std::optional<Frozen>> try_to_freeze(const Session& session, const Freeze
 } // namespace
 
 Result<Frozen> freeze(const Session& session, const FreezeOrder& order, Halt& halt) {
-    Result<std::optional<Frozen>> frozen = try_to_freeze(session, order, Memory::as_a_child, halt);
+    // In the background there is no second try.
+    const Memory memory = order.in_background ? Memory::all : Memory::as_a_child;
+    Result<std::optional<Frozen>> frozen = try_to_freeze(session, order, memory, halt);
     if (frozen && !*frozen) {
         halt.end();
         frozen = try_to_freeze(session, order, Memory::all, halt);

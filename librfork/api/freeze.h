@@ -22,6 +22,7 @@ struct FreezeOrder {
     int patience_ms = 0; // with threads that have called rfork_block()
     capture::Ignored ignored;
     bool ends = false; // the original does, if all goes well: the program is to halt until then
+    bool in_background = false;   // freeze() returns when the copy has been made
     bool leaves_children = false; // as fork(2) does; else they are an obstacle
 };
 

@@ -6,7 +6,9 @@
 #include "capture/snapshot.h"
 #include "image/writer.h"
 
+#include <climits>
 #include <sys/mman.h>
+#include <utility>
 
 namespace rfork::api {
 
@@ -18,7 +20,16 @@ struct Mailbox {
     std::uint64_t bytes;
     image::Progress progress;
     char sentence[1000];
+    // Of a checkpoint in the background (api/background.h).
+    char directory[PATH_MAX];
+    char temporary[64];
 };
+
+inline capture::Range range_of(const Mailbox* mailbox) {
+    const auto start = reinterpret_cast<std::uint64_t>(mailbox);
+    return {start,
+            start + (sizeof(Mailbox) + image::page_size - 1) / image::page_size * image::page_size};
+}
 
 class SharedMailbox {
   public:
@@ -31,11 +42,8 @@ class SharedMailbox {
     }
     explicit operator bool() const { return mailbox_ != MAP_FAILED; }
     Mailbox* operator->() const { return static_cast<Mailbox*>(mailbox_); }
-    capture::Range range() const {
-        const auto start = reinterpret_cast<std::uint64_t>(mailbox_);
-        return {start, start + (sizeof(Mailbox) + image::page_size - 1) / image::page_size *
-                                   image::page_size};
-    }
+    capture::Range range() const { return range_of(static_cast<Mailbox*>(mailbox_)); }
+    Mailbox* release() { return static_cast<Mailbox*>(std::exchange(mailbox_, MAP_FAILED)); }
 
   private:
     void* mailbox_;

@@ -107,7 +107,7 @@ Result<std::optional<Copied>> try_to_make_copy(const Session& session, const Fre
                             copy == -EAGAIN ? "raise the limit on processes (ulimit -u)"
                                             : "free memory, or allow more of it to be promised");
     Copied copied{pid_t(copy), 0, monotonic_ns() - before};
-    if (others) {
+    if (others || order.in_background) {
         mailbox->doorbell.wait(Bell::collected, copied.copy);
         const Result<void> r = order.ends ? standstill->hold() : standstill->end();
         if (!r) { // the copy may be torn

@@ -28,12 +28,16 @@ bool copy_known(const rfork_options& given, rfork_options& known) {
 Result<Options> read_options(const rfork_options* given, Operation operation) {
     Options options;
     rfork_options known{};
-    constexpr unsigned all = RFORK_END | RFORK_LEAVE_CHILDREN;
+    constexpr unsigned all = RFORK_END | RFORK_LEAVE_CHILDREN | RFORK_BACKGROUND;
     if (given && (!copy_known(*given, known) || known.flags & ~all))
         return Error{EINVAL, "the options have a size or flags that this version of librfork does "
                              "not know: begin with RFORK_OPTIONS_INIT, and see rfork_options(3)"};
     options.ends = operation == Operation::move || known.flags & RFORK_END;
     const bool as_fork_does = operation != Operation::checkpoint && !options.ends;
+    options.in_background = known.flags & RFORK_BACKGROUND;
+    if (options.in_background && (options.ends || operation != Operation::checkpoint))
+        return Error{EINVAL, "RFORK_BACKGROUND is for checkpoints after which the program goes on: "
+                             "leave it out, or RFORK_END"};
     options.leaves_children = as_fork_does || known.flags & RFORK_LEAVE_CHILDREN;
     return options;
 }

@@ -8,6 +8,7 @@ namespace rfork::api {
 
 struct Options {
     bool ends = false;            // the original does, when the program can go on elsewhere
+    bool in_background = false;   // the program goes on while the image is written
     bool leaves_children = false; // as fork(2) does
 };
 

@@ -108,12 +108,11 @@ Result<Plan> prepare(const Session& session, const char* host, const Options& op
 
 // As long as nobody has been asked to run it, an image can just go.
 Result<UniqueFd> open_directory_of(const FreezeOrder& order) {
-    UniqueFd fd(
-        open(order.directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    UniqueFd fd(open(order.directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (fd)
         return fd;
-    Error error = system_error(errno, "cannot open " + order.directory,
-                               "see what is wrong with the spool");
+    Error error =
+        system_error(errno, "cannot open " + order.directory, "see what is wrong with the spool");
     unlink((order.directory + "/" + order.name).c_str());
     return error;
 }

@@ -2,13 +2,14 @@
 #include "api/public.h"
 
 #include "api/arena.h"
+#include "api/background.h"
 #include "api/clock.h"
 #include "api/freeze.h"
 #include "api/last_error.h"
 #include "api/options.h"
 #include "api/readable_clock.h"
-#include "api/sections.h"
 #include "api/remote_fork.h"
+#include "api/sections.h"
 #include "api/settings.h"
 #include "api/timing.h"
 #include "api/turn.h"
@@ -68,10 +69,16 @@ Result<int> checkpoint(const Session& session, const char* path, const Options& 
     order.ignored = *ignored;
     order.ends = options.ends;
     order.leaves_children = options.leaves_children || ignored->has(capture::Sort::children);
+    order.in_background = options.in_background;
+    if (options.in_background)
+        if (Result<void> r = check_no_background(); !r)
+            return r.error();
     Halt halt;
     const Result<Frozen> frozen = freeze(session, order, halt);
     if (!frozen)
         return frozen.error();
+    if (options.in_background)
+        return RFORK_PARENT;
     reap_copy(frozen->copy);
     if (options.ends)
         end_original();

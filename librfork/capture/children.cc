@@ -3,6 +3,7 @@
 // whether there are any.
 #include "capture/children.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <dirent.h>
@@ -33,13 +34,14 @@ struct Children {
 };
 
 // `number` is what /proc calls it, which may be mounted in another pid namespace.
-void add(const std::string& number, pid_t helper, Children& children) {
+void add(const std::string& number, std::span<const pid_t> ours, Children& children) {
     int error = 0;
     const std::string status = text_of("/proc/" + number + "/status", error);
     const std::string pids = field(status, "NSpid");
     const std::string own = pids.empty() ? number : pids.substr(pids.find_last_of(" \t") + 1);
     const pid_t pid = pid_t(std::atoi(own.c_str()));
-    if (pid == helper || pid == pid_t(arch::syscall(SYS_getpid)))
+    if (pid == pid_t(arch::syscall(SYS_getpid)) ||
+        std::find(ours.begin(), ours.end(), pid) != ours.end())
         return;
     const bool ended = field(status, "State").substr(0, 1) == "Z";
     children.ended = children.ended && ended;
@@ -47,16 +49,16 @@ void add(const std::string& number, pid_t helper, Children& children) {
                                     (ended ? ", which has ended)" : ")"));
 }
 
-void add_of_thread(const std::string& directory, pid_t helper, Children& children) {
+void add_of_thread(const std::string& directory, std::span<const pid_t> ours, Children& children) {
     int error = 0;
     const std::string list = text_of(directory + "/children", error);
     if (error == ENOENT && access((directory + "/stat").c_str(), F_OK) == 0)
         children.listed = false; // no CONFIG_PROC_CHILDREN
     for (std::size_t at = 0, end; (end = list.find(' ', at)) != std::string::npos; at = end + 1)
-        add(list.substr(at, end - at), helper, children);
+        add(list.substr(at, end - at), ours, children);
 }
 
-Result<Children> children_of(const OwnFacts& facts, pid_t helper) {
+Result<Children> children_of(const OwnFacts& facts, std::span<const pid_t> ours) {
     const std::string tasks = process_directory(facts.directory) + "/task";
     UniqueFd fd(open(tasks.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd)
@@ -68,7 +70,7 @@ Result<Children> children_of(const OwnFacts& facts, pid_t helper) {
         for (long at = 0; at < got;) {
             const auto* entry = reinterpret_cast<const dirent64*>(buffer + at);
             if (entry->d_name[0] != '.')
-                add_of_thread(tasks + "/" + entry->d_name, helper, children);
+                add_of_thread(tasks + "/" + entry->d_name, ours, children);
             at += entry->d_reclen;
         }
     }
@@ -77,8 +79,8 @@ Result<Children> children_of(const OwnFacts& facts, pid_t helper) {
 
 } // namespace
 
-Result<void> check_no_children(const OwnFacts& facts, pid_t helper) {
-    const Result<Children> children = children_of(facts, helper);
+Result<void> check_no_children(const OwnFacts& facts, std::span<const pid_t> ours) {
+    const Result<Children> children = children_of(facts, ours);
     if (!children)
         return children.error();
     const std::size_t count = children->descriptions.size();

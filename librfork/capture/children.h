@@ -6,7 +6,7 @@
 namespace rfork::capture {
 
 // From the caller's copy, while the caller's threads stand still. ENOTSUP if there are any but the
-// copy itself and `helper`, zombies too.
-Result<void> check_no_children(const OwnFacts& facts, pid_t helper);
+// copy itself and `ours`, zombies too.
+Result<void> check_no_children(const OwnFacts& facts, std::span<const pid_t> ours);
 
 } // namespace rfork::capture
