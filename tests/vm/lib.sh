@@ -72,7 +72,7 @@ show_why_it_failed() {
     [ $status != 0 ] && [ $status != 77 ] || return 0
     for guest in "$RFORK_GUESTS"/g*.pid; do
         guest=${guest##*/}
-        on "${guest%.pid}" 'hostname; tail -n 100 /run/*.log; ls -lA /spool; cat /spool/*.out'
+        on "${guest%.pid}" 'hostname; tail -n 100 /run/*.log; ls -lA /spool; cat /spool/u*/*.out'
     done
 }
 
