@@ -1,8 +1,14 @@
 #include "rexecd/child.h"
 
+#include "base/unique_fd.h"
+
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,6 +61,22 @@ pid_t fork_child(int report, void (*body)(void* context, int report), void* cont
     ::sigprocmask(SIG_SETMASK, &before, nullptr);
     errno = error;
     return child;
+}
+
+void end_all(const std::vector<pid_t>& children, int patience_ms) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(patience_ms);
+    for (pid_t child : children) {
+        if (child <= 0)
+            continue;
+        const rfork::UniqueFd handle(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+            end - std::chrono::steady_clock::now());
+        pollfd ended{handle.get(), POLLIN, 0};
+        if (!handle || ::poll(&ended, 1, std::max(int(left.count()), 0)) != 1)
+            ::kill(child, SIGKILL);
+        if (handle && ::poll(&ended, 1, 1000) == 1) // one that hangs in a file system is left to init
+            ::waitpid(child, nullptr, 0);
+    }
 }
 
 int wait_for(pid_t child) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <sys/types.h>
+#include <vector>
 
 namespace rexecd {
 
@@ -20,6 +21,9 @@ pid_t fork_child(int report, Body body) {
     return fork_child(
         report, [](void* context, int fd) { (*static_cast<Body*>(context))(fd); }, &body);
 }
+
+// Waits for all of them, at most so long together; then kills those that are left.
+void end_all(const std::vector<pid_t>& children, int patience_ms);
 
 // Waits for it; the status as from waitpid(2), -1 on an error.
 int wait_for(pid_t child);

@@ -28,12 +28,13 @@ std::uint64_t steady_ns() {
 
 } // namespace
 
-Housekeeping::Housekeeping(boost::asio::io_context& io, std::string spool, long stale_seconds)
-    : spool_(std::move(spool)), stale_seconds_(stale_seconds), sweep_timer_(io), chore_timer_(io) {}
+Housekeeping::Housekeeping(boost::asio::io_context& io, std::string spool, long stale_seconds,
+                           bool allow_root)
+    : spool_(std::move(spool)), stale_seconds_(stale_seconds), allow_root_(allow_root), sweep_timer_(io), chore_timer_(io) {}
 
 void Housekeeping::sweep() {
     if (sweeper_ <= 0)
-        sweeper_ = fork_child(-1, [this](int) { sweep_spool(spool_, stale_seconds_); });
+        sweeper_ = fork_child(-1, [this](int) { sweep_spool(spool_, stale_seconds_, allow_root_); });
     // Whoever asks for a short age wants to see it at work.
     sweep_timer_.expires_after(
         std::clamp(std::chrono::seconds(stale_seconds_), std::chrono::seconds(1), sweep_interval));
@@ -99,7 +100,7 @@ void Housekeeping::do_chores() {
         Chores chores{programs_.take_chores(steady_ns()), std::move(ends_)};
         ends_.clear();
         if (!chores.empty())
-            cleaner_ = fork_child(-1, [&](int) { clean_up(spool_, chores); });
+            cleaner_ = fork_child(-1, [&](int) { clean_up(spool_, chores, allow_root_); });
     }
     do_chores_in(cleaner_ > 0 ? Pause(soon) : Pause(now_and_then));
 }

@@ -16,7 +16,8 @@ namespace rexecd {
 
 class Housekeeping {
   public:
-    Housekeeping(boost::asio::io_context& io, std::string spool, long stale_seconds);
+    Housekeeping(boost::asio::io_context& io, std::string spool, long stale_seconds,
+                 bool allow_root);
 
     void start() { sweep(); }
     void program_started(Program program);
@@ -33,6 +34,7 @@ class Housekeeping {
 
     std::string spool_;
     long stale_seconds_;
+    bool allow_root_;
     Programs programs_;
     std::vector<Program> ends_; // to be written beside the logs
     boost::asio::steady_timer sweep_timer_, chore_timer_;

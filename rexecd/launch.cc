@@ -85,13 +85,13 @@ Error prepare_and_execute(const Start& start, Launched& launched, int& status) {
     Result<ProgramLog> log = open_program_log(start.log, ::getpid());
     if (!log)
         return log.error();
-    launched.log = log->path;
+    launched.log = log->file;
     launched.log_is_new = log->is_new;
     if (!place_descriptors(start, log->fd.release(), status))
         return system_error(errno, "cannot prepare the process for the image",
                             "raise the limit on open files of rexecd (ulimit -n)");
     status = status_number;
-    execute(start, launched.log);
+    execute(start, launched.log.path);
     return {errno, exec_failure(errno, image_number)};
 }
 

@@ -20,7 +20,7 @@ struct Start {
 struct Launched {
     pid_t program = 0;
     rfork::UniqueFd status; // where its StatusMessage can be read; a failed exec says so here, too
-    std::string log;        // its path
+    LogFile log;
     bool log_is_new = false;
 };
 

@@ -19,10 +19,9 @@ class Nuisance {
         return counted;
     }
 
-    // Whether one of these may still be answered in this second: an old datagram that somebody has
-    // recorded can be sent again for ever.
-    bool may_answer(std::uint64_t steady) {
-        constexpr unsigned a_second = 20;
+    // Whether one of these may still be answered, or told of, in this second: an old datagram that
+    // somebody has recorded can be sent again for ever.
+    bool may_answer(std::uint64_t steady, unsigned a_second = 20) {
         if (steady - second_began_ >= 1'000'000'000) {
             second_began_ = steady;
             answered_ = 0;

@@ -45,25 +45,23 @@ std::string numbered(const std::string& path, int number) {
 
 Result<ProgramLog> open_log(const std::string& path, int flags) {
     ProgramLog log;
-    log.path = path;
+    log.file.path = path;
     log.fd.reset(::open(path.c_str(),
                         O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | flags, 0600));
     if (!log.fd)
         return system_error(errno, "cannot open the log " + quoted(path),
                             "RFORK_LOG must name a file that you may write on the target");
-    return log;
-}
-
-// One that was there before may be anything.
-Result<void> check_log(const ProgramLog& log) {
     struct stat status;
     if (::fstat(log.fd.get(), &status) != 0)
-        return system_error(errno, "cannot examine the log " + quoted(log.path));
+        return system_error(errno, "cannot examine the log " + quoted(path));
+    // One that was there before may be anything.
     if (!S_ISREG(status.st_mode) || status.st_uid != ::geteuid())
-        return Error{EPERM, "the log " + quoted(log.path) +
+        return Error{EPERM, "the log " + quoted(path) +
                                 " is there already and no regular file of your own: choose "
                                 "another name by RFORK_LOG"};
-    return {};
+    log.file.device = status.st_dev;
+    log.file.inode = status.st_ino;
+    return log;
 }
 
 } // namespace
@@ -116,11 +114,7 @@ Result<ProgramLog> open_program_log(const LogName& name, pid_t process) {
         }
         if (ours)
             continue;
-        log = open_log(path, 0);
-        if (log)
-            if (Result<void> good = check_log(*log); !good)
-                return good.error();
-        return log;
+        return open_log(path, 0);
     }
     return Error{EEXIST, "a thousand logs called " + quoted(path) + " are there already: remove some"};
 }

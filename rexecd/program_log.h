@@ -4,6 +4,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 
+#include <cstdint>
 #include <string>
 #include <sys/types.h>
 
@@ -18,9 +19,15 @@ struct LogName {
     std::string image;
 };
 
+// A path may lead elsewhere later; what is done about a log is done to this file only.
+struct LogFile {
+    std::string path;
+    std::uint64_t device = 0, inode = 0;
+};
+
 struct ProgramLog {
     rfork::UniqueFd fd;
-    std::string path;
+    LogFile file;
     bool is_new = false; // else it was there, and is appended to
 };
 

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "image/format.h"
+#include "rexecd/program_log.h"
 #include "rexecd/requests.h"
 
 #include <cstddef>
@@ -30,7 +31,7 @@ struct Program {
     std::string directory; // the user's in the spool
     std::string ticket;
     std::string acknowledged; // what the ticket is called when the image may go
-    std::string log;          // path
+    LogFile log;
     bool log_is_new = false;
     std::uint32_t monitor_address = 0; // network byte order, like the port; 0: none
     std::uint16_t monitor_port = 0;

@@ -121,7 +121,9 @@ class Attempt {
         outcome.log_is_new = launched_.log_is_new;
         put(outcome.monitor_name, message.program);
         put(outcome.running, message.running);
-        put(outcome.log, launched_.log);
+        put(outcome.log, launched_.log.path);
+        outcome.log_device = launched_.log.device;
+        outcome.log_inode = launched_.log.inode;
         return outcome;
     }
 
@@ -129,8 +131,7 @@ class Attempt {
         end(launched_.program); // which it is about to do itself, if it is honest
         remove_log();
         if (message.stage == image::Stage::claim && message.error == ECANCELED)
-            if (const TicketNames names = remote::look(directory_, job_.ticket); is_decided(names))
-                return answer_from(names);
+            return take_back(message.sentence);
         return refused({message.error ? message.error : EIO, message.sentence});
     }
 
@@ -140,9 +141,14 @@ class Attempt {
         const std::string how =
             has_died(launched_.program) ? death_of(launched_.program) : "was killed";
         remove_log();
+        return take_back("the image " + how + " before the program ran");
+    }
+
+    // Of a stub that has not announced itself, and cannot any more.
+    Outcome take_back(const std::string& why) {
         switch (settle([&] { return remote::try_revoke(directory_, job_.ticket, id_); })) {
         case remote::Outcome::given_up:
-            return refused({EIO, "the image " + how + " before the program ran"});
+            return refused({ECANCELED, why});
         case remote::Outcome::runs: // another one, or ours as far as its caller is concerned
             return answer_from(remote::look(directory_, job_.ticket));
         case remote::Outcome::unclear:
@@ -153,8 +159,8 @@ class Attempt {
 
     Outcome lose_patience() {
         const remote::Outcome outcome = settle([&] {
-            int error;
-            return remote::try_give_up(directory_, job_.ticket, false, error);
+            remote::Met met;
+            return remote::try_give_up(directory_, job_.ticket, false, met);
         });
         if (outcome == remote::Outcome::unclear)
             return spool_is_silent();
@@ -199,7 +205,7 @@ class Attempt {
 
     void remove_log() {
         if (launched_.log_is_new)
-            ::unlink(launched_.log.c_str());
+            ::unlink(launched_.log.path.c_str());
     }
 
     const Job& job_;

@@ -44,6 +44,7 @@ struct Outcome {
     char monitor_name[64];                         // resumed: what the program is called there
     char running[256];                             // resumed: what the ticket is called now
     char log[rfork::remote::max_log_name + 1];     // resumed: its path
+    std::uint64_t log_device, log_inode;           // resumed: and what was there under it
     char sentence[1000];                           // refused; zero-terminated like the others
 };
 static_assert(std::is_trivially_copyable_v<Outcome> && sizeof(Outcome) <= 4096);

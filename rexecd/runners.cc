@@ -32,21 +32,19 @@ std::size_t Runners::count_proved(std::optional<uid_t> user) const {
     }));
 }
 
-bool Runners::has_room(uid_t user, in_addr_t source) const {
-    std::size_t all = 0, of_user = 0, from_source = 0;
+bool Runners::has_room(in_addr_t source) const {
+    std::size_t all = 0, from_source = 0;
     for (const auto& [request, runner] : runners_) {
         if (runner->proved)
             continue;
         ++all;
-        of_user += runner->user == user;
         from_source += runner->source == source;
     }
-    return all < limits_.unproved && of_user < limits_.unproved_share &&
-           from_source < limits_.unproved_share;
+    return all < limits_.unproved && from_source < limits_.unproved_share;
 }
 
 Runners::Started Runners::start(const Key& request, const Job& job, in_addr_t source, Error& why) {
-    if (!has_room(job.user, source))
+    if (!has_room(source))
         return Started::not_now;
     if (count_proved(job.user) >= limits_.of_a_user)
         return why = too_busy(std::to_string(limits_.of_a_user) +

@@ -2,8 +2,8 @@
 //
 // Whoever has the key can ask in anybody's name, and a runner belongs to the user it has become,
 // who may stop it. So nobody can use up what others need: until a runner has proved its user it
-// counts among few, for half a minute at most, and fairly by where the request came from and by the
-// user it names; after that it counts for the proved user alone, who has a share. A runner that is
+// counts among few, for half a minute at most, and fairly by where the request came from; after that
+// it counts for the proved user alone, who has a share. A runner that is
 // killed here proves nothing: the ticket decides.
 #pragma once
 
@@ -28,7 +28,7 @@ class Runners {
   public:
     struct Limits {
         std::size_t proved = 1024, of_a_user = 64;
-        std::size_t unproved = 64, unproved_share = 16; // of a user, and from a host
+        std::size_t unproved = 256, unproved_share = 16; // from one host
         std::chrono::milliseconds to_prove = std::chrono::seconds(30);
         std::chrono::milliseconds to_run = std::chrono::minutes(12); // a runner's own are ten
     };
@@ -69,7 +69,7 @@ class Runners {
     };
     using Key = rfork::image::Id;
 
-    bool has_room(uid_t user, in_addr_t source) const;
+    bool has_room(in_addr_t source) const;
     std::size_t count_proved(std::optional<uid_t> user) const;
     void listen(const Key& request, Runner& runner);
     void end_after(Runner& runner, std::chrono::milliseconds patience);

@@ -7,6 +7,7 @@
 #include "rexecd/identity.h"
 #include "rexecd/log.h"
 
+#include <arpa/inet.h>
 #include <cerrno>
 #include <ctime>
 #include <sys/wait.h>
@@ -32,6 +33,13 @@ Now now() {
     return {read_clock(CLOCK_REALTIME), read_clock(CLOCK_BOOTTIME)};
 }
 
+// Whoever is on this very host has all of 127.0.0.0/8 to send from, and the host's own address.
+in_addr_t source_of(const Peer& from) {
+    const in_addr_t address = from.address.sin_addr.s_addr;
+    const bool is_ours = ntohl(address) >> 24 == IN_LOOPBACKNET || address == from.ours.s_addr;
+    return is_ours ? htonl(INADDR_LOOPBACK) : address;
+}
+
 Answer refusal(Error why) {
     Answer answer;
     answer.kind = MessageKind::refused;
@@ -52,7 +60,7 @@ Server::Server(boost::asio::io_context& io, const Settings& settings, const remo
                DatagramSocket socket)
     : settings_(settings), key_(key), socket_(std::move(socket)), readable_(io, socket_.fd()),
       requests_(now()), runners_(io, [this](const Runners::Ended& ended) { runner_ended(ended); }),
-      housekeeping_(io, settings.spool, settings.stale_seconds) {}
+      housekeeping_(io, settings.spool, settings.stale_seconds, settings.allow_root) {}
 
 Server::~Server() {
     readable_.release(); // socket_ closes it
@@ -99,13 +107,15 @@ void Server::receive(std::span<const std::uint8_t> datagram, const Peer& from) {
     case Verdict::refuse_clock:
         return refuse_clock(*message, from);
     case Verdict::welcome:
-        return send(*message, saying(MessageKind::welcome), from);
+        return send(request, message->nonce, saying(MessageKind::welcome), from);
     case Verdict::answer_again:
-        return send(*message, requests_.answer(request), from);
+        return send(request, message->nonce, requests_.answer(request), from);
     case Verdict::answer_working:
-        if (auto pending = pending_.find(request); pending != pending_.end())
-            pending->second = {*message, from};
-        return send(*message, saying(MessageKind::working), from);
+        if (auto pending = pending_.find(request); pending != pending_.end()) {
+            pending->second.nonce = message->nonce;
+            pending->second.caller = from;
+        }
+        return send(request, message->nonce, saying(MessageKind::working), from);
     case Verdict::acknowledged:
         return housekeeping_.acknowledged(request);
     case Verdict::start:
@@ -130,18 +140,19 @@ void Server::refuse_clock(const Message& message, const Peer& from) {
         log(Level::warning, "refused " + std::to_string(*count) +
                                 " datagrams of another time, the last from " +
                                 remote::address_text(from.address) + ": are all clocks right?");
-    send(message,
+    send(message.request, message.nonce,
          refusal({EPERM, "the clocks of the two hosts differ by " +
                              std::to_string(apart < 0 ? -apart : apart) +
                              " seconds, or the request is an old one sent again: set the clocks"}),
          from);
 }
 
-void Server::send(const Message& to_answer, const Answer& answer, const Peer& to) {
+void Server::send(const image::Id& request, std::uint64_t nonce, const Answer& answer,
+                  const Peer& to) {
     Message message;
     message.kind = answer.kind;
-    message.request = to_answer.request;
-    message.answers = to_answer.nonce;
+    message.request = request;
+    message.answers = nonce;
     message.pid = answer.pid;
     message.running = answer.running;
     message.log = answer.log;
@@ -156,7 +167,7 @@ void Server::send(const Message& to_answer, const Answer& answer, const Peer& to
 
 void Server::start_runner(const Message& request, const Peer& from) {
     if (!remote::is_ticket_name(request.ticket) || !remote::user_of_directory(request.directory))
-        return send(request,
+        return send(request.request, request.nonce,
                     refusal({EINVAL, "the request names no image: a ticket in the spool is called "
                                      "u<number>.<32 digits>/rfork.<32 digits>"}),
                     from);
@@ -170,13 +181,13 @@ void Server::start_runner(const Message& request, const Peer& from) {
     job.log = request.log;
     job.allow_root = settings_.allow_root;
     Error why;
-    switch (runners_.start(request.request, job, from.address.sin_addr.s_addr, why)) {
+    switch (runners_.start(request.request, job, source_of(from), why)) {
     case Runners::Started::yes:
         requests_.started(request.request, now());
-        pending_[request.request] = {request, from};
+        pending_[request.request] = {job, request.nonce, from};
         return;
     case Runners::Started::refused:
-        return send(request, refusal(why), from);
+        return send(request.request, request.nonce, refusal(why), from);
     case Runners::Started::not_now:
         if (const auto count = crowd_.count(now().steady))
             log(Level::warning, "let " + std::to_string(*count) +
@@ -221,15 +232,15 @@ void Server::watch(const image::Id& request, const Outcome& outcome) {
     auto pending = pending_.find(request);
     if (outcome.program <= 0 || pending == pending_.end())
         return;
-    const Message& asked = pending->second.request;
+    const Job& job = pending->second.job;
     Program program;
     program.request = request;
     program.process = outcome.program;
-    program.user = user_here(asked.user, asked.outer_user);
-    program.directory = asked.directory;
-    program.ticket = asked.ticket;
+    program.user = job.user;
+    program.directory = job.directory;
+    program.ticket = job.ticket;
     program.acknowledged = remote::acknowledged_name(outcome.running).value_or("");
-    program.log = outcome.log;
+    program.log = {outcome.log, outcome.log_device, outcome.log_inode};
     program.log_is_new = outcome.log_is_new;
     program.monitor_address = outcome.monitor_address;
     program.monitor_port = outcome.monitor_port;
@@ -241,19 +252,17 @@ void Server::finish(const image::Id& request, bool proved, const Answer& answer)
     auto pending = pending_.extract(request);
     if (!pending)
         return;
-    const Message& asked = pending.mapped().request;
-    const Peer& caller = pending.mapped().caller;
-    const uid_t user = user_here(asked.user, asked.outer_user);
-    const bool wanted = proved ? requests_.finish(request, user, answer, now())
+    const auto& [job, nonce, caller] = pending.mapped();
+    const bool wanted = proved ? requests_.finish(request, job.user, answer, now())
                                : requests_.forget(request);
     if (wanted)
-        send(asked, answer, caller);
-    const std::string who = asked.directory + "/" + asked.ticket + " for " +
-                            remote::address_text(caller.address);
+        send(request, nonce, answer, caller);
+    const std::string who =
+        job.directory + "/" + job.ticket + " for " + remote::address_text(caller.address);
     if (answer.kind == MessageKind::resumed)
         log(Level::info, who + ": runs as process " + std::to_string(answer.pid) +
                              (answer.log.empty() ? "" : ", output: " + quoted(answer.log)));
-    else
+    else if (proved || unproved_.may_answer(now().steady, 1)) // else anybody could fill the log
         log(Level::notice, who + ": refused: " + answer.sentence);
 }
 

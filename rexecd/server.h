@@ -43,7 +43,8 @@ class Server {
     void watch(const rfork::image::Id& request, const Outcome& outcome);
     void finish(const rfork::image::Id& request, bool proved, const Answer& answer);
     void drop(const rfork::image::Id& request);
-    void send(const rfork::remote::Message& to_answer, const Answer& answer, const Peer& to);
+    void send(const rfork::image::Id& request, std::uint64_t nonce, const Answer& answer,
+              const Peer& to);
     void ignore_stranger(const Peer& from);
     void refuse_clock(const rfork::remote::Message& message, const Peer& from);
 
@@ -57,14 +58,16 @@ class Server {
     Runners runners_;
     Housekeeping housekeeping_;
 
-    // Of requests with a runner: the caller's latest datagram, and where it came from.
+    // Of requests with a runner: what it was started with; of the caller's latest datagram, which may
+    // be anybody's who has the key, only what is needed to answer it.
     struct Pending {
-        rfork::remote::Message request;
+        Job job;
+        std::uint64_t nonce = 0;
         Peer caller;
     };
     std::map<rfork::image::Id, Pending, IdOrder> pending_;
 
-    Nuisance strangers_, crowd_, skewed_;
+    Nuisance strangers_, crowd_, skewed_, unproved_;
 };
 
 } // namespace rexecd

@@ -51,14 +51,24 @@ Directories directories_in(const std::string& path) {
     return directories;
 }
 
-// Calls work() as that user, in a child; not if we cannot become him.
-template <class Work>
-void as_user(uid_t user, Work work) {
-    wait_for(fork_child(-1, [&](int) {
-        Result<Identity> identity = identity_of(user, true);
-        if (identity && become(*identity))
-            work();
-    }));
+// Calls work(user) as each of them, in children that work side by side; not as whom we may not or
+// cannot become. A child is its user's, who can stop it, and what it looks at may be a file system of
+// his that never answers: so none has longer than a while, and none waits for another's.
+template <class Users, class Work>
+void as_each(const Users& users, bool allow_root, Work work) {
+    constexpr std::size_t at_once = 32;
+    constexpr int patience_ms = 20'000;
+    std::vector<pid_t> children;
+    for (auto user = users.begin(); user != users.end();) {
+        for (; user != users.end() && children.size() < at_once; ++user)
+            children.push_back(fork_child(-1, [&](int) {
+                Result<Identity> identity = identity_of(*user, allow_root);
+                if (identity && become(*identity))
+                    work(*user);
+            }));
+        end_all(children, patience_ms);
+        children.clear();
+    }
 }
 
 class Sweep {
@@ -101,8 +111,8 @@ class Sweep {
     }
 
     void give_up(const remote::Entry& entry) {
-        int error;
-        if (remote::try_give_up(directory_, entry.ticket, false, error) ==
+        remote::Met met;
+        if (remote::try_give_up(directory_, entry.ticket, false, met) ==
             remote::Outcome::given_up)
             log(Level::notice, "gave up " + std::string(entry.ticket) + ", which was stale");
     }
@@ -128,22 +138,22 @@ void remove_image(const std::string& path, const Program& program) {
         ::unlinkat(directory->get(), program.acknowledged.c_str(), 0);
 }
 
-bool is_empty(const std::string& log) {
+bool is_empty(const LogFile& log) {
     struct stat status;
-    return ::lstat(log.c_str(), &status) == 0 && S_ISREG(status.st_mode) && status.st_size == 0 &&
-           status.st_uid == ::geteuid();
+    return ::lstat(log.path.c_str(), &status) == 0 && status.st_dev == log.device &&
+           status.st_ino == log.inode && status.st_size == 0;
 }
 
 void remove_log(const Program& program) {
     if (is_empty(program.log))
-        ::unlink(program.log.c_str());
+        ::unlink(program.log.path.c_str());
 }
 
 // A program that ended well and said nothing leaves nothing.
 void write_end(const Program& program) {
-    if (program.log.empty() || (*program.status == 0 && is_empty(program.log)))
+    if (*program.status == 0 && is_empty(program.log))
         return;
-    UniqueFd file(::open(status_file_of(program.log).c_str(),
+    UniqueFd file(::open(status_file_of(program.log.path).c_str(),
                          O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
                          0600));
     struct stat status;
@@ -164,27 +174,29 @@ void for_each_of(uid_t user, const std::vector<Program>& programs, Work work) {
 
 } // namespace
 
-void sweep_spool(const std::string& path, long stale_seconds) {
-    for (const auto& [user, names] : directories_in(path))
-        as_user(user, [&, user = user] {
-            for (const std::string& name : names)
-                if (Result<UniqueFd> directory = open_directory(path, name))
-                    Sweep(directory->get(), stale_seconds).run();
-        });
+void sweep_spool(const std::string& path, long stale_seconds, bool allow_root) {
+    const Directories directories = directories_in(path);
+    std::set<uid_t> users;
+    for (const auto& [user, names] : directories)
+        users.insert(user);
+    as_each(users, allow_root, [&](uid_t user) {
+        for (const std::string& name : directories.at(user))
+            if (Result<UniqueFd> directory = open_directory(path, name))
+                Sweep(directory->get(), stale_seconds).run();
+    });
 }
 
-void clean_up(const std::string& path, const Chores& chores) {
+void clean_up(const std::string& path, const Chores& chores, bool allow_root) {
     std::set<uid_t> users;
     for (const auto* programs : {&chores.left.images, &chores.left.logs, &chores.ends})
         for (const Program& program : *programs)
             users.insert(program.user);
-    for (uid_t user : users)
-        as_user(user, [&, user = user] {
-            for_each_of(user, chores.left.images,
-                        [&](const Program& program) { remove_image(path, program); });
-            for_each_of(user, chores.ends, write_end);
-            for_each_of(user, chores.left.logs, remove_log);
-        });
+    as_each(users, allow_root, [&](uid_t user) {
+        for_each_of(user, chores.left.images,
+                    [&](const Program& program) { remove_image(path, program); });
+        for_each_of(user, chores.ends, write_end);
+        for_each_of(user, chores.left.logs, remove_log);
+    });
 }
 
 } // namespace rexecd

@@ -24,13 +24,13 @@
 namespace rexecd {
 
 
-void sweep_spool(const std::string& path, long stale_seconds);
+void sweep_spool(const std::string& path, long stale_seconds, bool allow_root);
 
 struct Chores {
     Programs::Chores left;     // by programs
     std::vector<Program> ends; // to be written to status files
     bool empty() const { return left.images.empty() && left.logs.empty() && ends.empty(); }
 };
-void clean_up(const std::string& path, const Chores& chores);
+void clean_up(const std::string& path, const Chores& chores, bool allow_root);
 
 } // namespace rexecd

@@ -1,5 +1,6 @@
 #include "api/aside.h"
 
+#include "api/blocked_signals.h"
 #include "arch/arch.h"
 
 #include <cerrno>
@@ -27,7 +28,10 @@ void take(void* argument) {
 
 } // namespace
 
+// What is sent to the whole process group reaches the process aside, too; the program's handlers
+// must not run in it.
 Result<void> run_aside(const Session& session, void (*work)(void*), void* context) {
+    const BlockedSignals blocked;
     Step step{work, context};
     const long child =
         rfork_clone_helper(CLONE_VM | CLONE_VFORK, session.start() + session_stack_bottom, nullptr,

@@ -9,7 +9,8 @@
 namespace rfork::api {
 
 // Runs work(context) in a process that shares the caller's memory, but has descriptors of its own,
-// and waits for it. The calling thread does nothing meanwhile, and no signal handler of its either.
+// and waits for it; the work is not done if somebody kills that process. The calling thread does
+// nothing meanwhile, and no signal handler of the program runs in either.
 Result<void> run_aside(const Session& session, void (*work)(void*), void* context);
 
 template <class Work>

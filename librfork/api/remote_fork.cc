@@ -50,7 +50,7 @@ Result<sockaddr_in> resolve(const char* host) {
 }
 
 Result<remote::Key> read_key(const Session& session, const std::string& file) {
-    Result<remote::Key> key = Error{};
+    Result<remote::Key> key = Error{EINTR, "the process that was to read the key was killed: try again"};
     if (Result<void> r = aside(session, [&] { key = remote::read_key(file); }); !r)
         return r.error();
     return key;
@@ -118,10 +118,11 @@ Result<UniqueFd> open_directory_of(const FreezeOrder& order) {
 }
 
 // What the target does not answer for, the ticket does.
-remote::Outcome settle(const remote::Errand& errand, const remote::Reply& reply) {
+remote::Outcome settle(const remote::Errand& errand, const remote::Reply& reply,
+                       std::int64_t asked_ms) {
     if (reply.kind == remote::Reply::resumed)
         return remote::Outcome::runs;
-    return remote::settle({errand.directory, errand.ticket, reply.said_resumed});
+    return remote::settle({errand.directory, errand.ticket, reply.said_resumed, asked_ms});
 }
 
 } // namespace
@@ -146,6 +147,7 @@ Result<int> remote_fork(const Session& session, const char* host, const Options&
     reports.dump_finished(frozen->bytes);
 
     const std::uint64_t asked = monotonic_ns();
+    const std::int64_t asked_ms = remote::boottime_ms();
     const Result<UniqueFd> directory = open_directory_of(plan->order);
     if (!directory) {
         reap_copy(frozen->copy);
@@ -157,7 +159,7 @@ Result<int> remote_fork(const Session& session, const char* host, const Options&
         return forked_meanwhile();
     reap_copy(frozen->copy);
 
-    const remote::Outcome outcome = settle(errand, reply);
+    const remote::Outcome outcome = settle(errand, reply, asked_ms);
     if (getpid() != caller)
         return forked_meanwhile();
     if (outcome == remote::Outcome::given_up) {

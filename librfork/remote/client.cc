@@ -23,6 +23,9 @@ constexpr int first_pause_ms = 20, longest_pause_ms = 1000;
 // this long to come back.
 constexpr int refused_patience_ms = 1500;
 
+// The target says "resumed", and the spool does not (yet).
+constexpr int not_borne_out_patience_ms = 1000;
+
 std::int64_t now_ns() {
     timespec t{};
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -120,6 +123,8 @@ class Conversation {
             const std::int64_t now = now_ms();
             std::int64_t give_up =
                 std::min(last_sign_of_life_ + errand_.timeout_ms, start + longest_work_ms);
+            if (not_borne_out_since_) // the ticket has to tell what has become of it
+                give_up = std::min(give_up, not_borne_out_since_ + not_borne_out_patience_ms);
             if (refused_since_)
                 give_up = std::min(give_up, refused_since_ + refused_patience_ms);
             if (now >= give_up) {
@@ -211,8 +216,11 @@ class Conversation {
     bool is_borne_out(const Message& message) {
         reply_.said_resumed = true;
         if (try_acknowledge(errand_.directory, errand_.ticket, message.running.c_str()) !=
-            Outcome::runs)
+            Outcome::runs) {
+            if (!not_borne_out_since_)
+                not_borne_out_since_ = now_ms();
             return false;
+        }
         reply_.kind = Reply::resumed;
         reply_.pid = message.pid;
         reply_.log = message.log;
@@ -226,6 +234,11 @@ class Conversation {
     }
 
     void explain_silence() {
+        if (not_borne_out_since_) {
+            reply_.error = {EIO, errand_.host + " says that the copy runs, and the spool does not: do "
+                                                "both hosts have the same one?"};
+            return;
+        }
         if (refused_since_)
             reply_.error = {ECONNREFUSED, "no rexecd answers on " + errand_.host +
                                               ": start one there, or see that the port is right"};
@@ -249,6 +262,7 @@ class Conversation {
     std::optional<Welcome> welcome_;
     std::int64_t last_sign_of_life_ = 0;
     std::int64_t refused_since_ = 0;
+    std::int64_t not_borne_out_since_ = 0;
     int last_error_ = 0;
 };
 

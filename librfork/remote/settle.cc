@@ -20,19 +20,13 @@ constexpr std::int64_t first_notice_ms = 2'000, notice_interval_ms = 60'000;
 constexpr std::int64_t absence_counts_after_ms = 5'000;
 constexpr std::int64_t absence_counts_until_ms = 12 * 3600 * 1000; // half of what names last
 
-std::int64_t now_ms() {
-    timespec t{};
-    clock_gettime(CLOCK_BOOTTIME, &t);
-    return std::int64_t(t.tv_sec) * 1000 + t.tv_nsec / 1'000'000;
-}
-
 // Without allocation: this may go on for days.
 class Notices {
   public:
     void maybe_say(const std::string& ticket, int error) {
-        if (now_ms() < next_)
+        if (boottime_ms() < next_)
             return;
-        next_ = now_ms() + notice_interval_ms;
+        next_ = boottime_ms() + notice_interval_ms;
         char line[400];
         const int size = std::snprintf(
             line, sizeof line,
@@ -42,41 +36,48 @@ class Notices {
     }
 
   private:
-    std::int64_t next_ = now_ms() + first_notice_ms;
+    std::int64_t next_ = boottime_ms() + first_notice_ms;
 };
 
 // How long all names have been missing without a break, as far as anybody looked.
 class Absence {
   public:
+    explicit Absence(std::int64_t asked_ms) : asked_(asked_ms) {}
     bool counts(bool absent) {
-        const std::int64_t now = now_ms();
+        const std::int64_t now = boottime_ms();
         if (!absent)
             since_ = 0;
         else if (!since_)
             since_ = now;
         return since_ && now - since_ >= absence_counts_after_ms &&
-               now - began_ < absence_counts_until_ms;
+               now - asked_ < absence_counts_until_ms;
     }
 
   private:
-    const std::int64_t began_ = now_ms();
+    const std::int64_t asked_;
     std::int64_t since_ = 0;
 };
 
 } // namespace
 
+std::int64_t boottime_ms() {
+    timespec t{};
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return std::int64_t(t.tv_sec) * 1000 + t.tv_nsec / 1'000'000;
+}
+
 Outcome settle(const Unsettled& errand) {
     const pid_t caller = getpid();
     Notices notices;
-    Absence absence;
+    Absence absence(errand.asked_ms);
+    Met met;
     for (int pause = first_pause_ms;; pause = std::min(pause * 2, longest_pause_ms)) {
-        int error = 0;
-        const Outcome outcome = try_give_up(errand.directory, errand.ticket, true, error);
+        const Outcome outcome = try_give_up(errand.directory, errand.ticket, true, met);
         if (outcome != Outcome::unclear)
             return outcome;
-        if (absence.counts(error == 0))
-            return errand.said_resumed ? Outcome::runs : Outcome::given_up;
-        notices.maybe_say(errand.ticket, error);
+        if (absence.counts(met.error == 0))
+            return errand.said_resumed || met.running ? Outcome::runs : Outcome::given_up;
+        notices.maybe_say(errand.ticket, met.error);
         poll(nullptr, 0, pause);
         if (getpid() != caller) // a child that a signal handler has forked: not its errand
             return Outcome::unclear;

@@ -59,6 +59,8 @@ TicketNames look(int directory, std::string_view ticket) {
         if (entry.kind == EntryKind::acknowledged)
             put(names.acknowledged, name);
     });
+    if (names.error == ENOENT) // the directory itself has been removed, with all that was in it
+        names.error = 0;
     return names;
 }
 
@@ -77,31 +79,32 @@ Outcome try_acknowledge(int directory, std::string_view ticket, const char* runn
                                                                         : Outcome::unclear;
 }
 
-Outcome try_give_up(int directory, std::string_view ticket, bool caller, int& error) {
+Outcome try_give_up(int directory, std::string_view ticket, bool caller, Met& met) {
     Name name, back;
     put(name, ticket);
     give_up_name(back, ticket);
-    if (rename_once(directory, name, back, error) == Renamed::yes)
+    if (rename_once(directory, name, back, met.error) == Renamed::yes)
         return Outcome::given_up;
     const TicketNames names = look(directory, ticket);
     if (names.error) {
-        error = names.error;
+        met.error = names.error;
         return Outcome::unclear;
     }
+    met.running = met.running || names.running[0] || names.acknowledged[0];
     if (names.given_up)
         return Outcome::given_up;
     if (names.acknowledged[0])
         return Outcome::runs;
-    if (names.running[0] && (!caller || acknowledge(directory, names.running, error)))
+    if (names.running[0] && (!caller || acknowledge(directory, names.running, met.error)))
         return Outcome::runs;
-    if (!names.ticket && !names.running[0] && error == ENOENT)
-        error = 0;
+    if (names.none() && met.error == ENOENT)
+        met.error = 0;
     return Outcome::unclear;
 }
 
 Outcome try_revoke(int directory, std::string_view ticket, std::string_view attempt) {
-    int error = 0;
-    const Outcome outcome = try_give_up(directory, ticket, false, error);
+    Met met;
+    const Outcome outcome = try_give_up(directory, ticket, false, met);
     if (outcome != Outcome::runs)
         return outcome;
     const TicketNames names = look(directory, ticket);
@@ -110,7 +113,7 @@ Outcome try_revoke(int directory, std::string_view ticket, std::string_view atte
         return names.acknowledged[0] || names.running[0] ? Outcome::runs : Outcome::unclear;
     Name back;
     give_up_name(back, ticket);
-    return rename_once(directory, names.running, back, error) == Renamed::yes ? Outcome::given_up
+    return rename_once(directory, names.running, back, met.error) == Renamed::yes ? Outcome::given_up
                                                                               : Outcome::unclear;
 }
 

@@ -44,9 +44,14 @@ enum class Outcome {
 // One attempt at .run -> .ack, by the caller; unclear: the name is not there, or no answer.
 Outcome try_acknowledge(int directory, std::string_view ticket, const char* running);
 
-// One attempt at ticket -> .back; .run is acknowledged on the way if `caller` asks. `error` is what
-// kept it from an outcome, 0 if none of the names is there.
-Outcome try_give_up(int directory, std::string_view ticket, bool caller, int& error);
+// What an attempt to give up has met.
+struct Met {
+    int error = 0;        // what kept it from an outcome; 0 if none of the names is there
+    bool running = false; // a stub has won: never false again
+};
+
+// One attempt at ticket -> .back; .run is acknowledged on the way if `caller` asks.
+Outcome try_give_up(int directory, std::string_view ticket, bool caller, Met& met);
 
 // A stub is known to have died before it announced itself: whatever it has won is given up.
 Outcome try_revoke(int directory, std::string_view ticket, std::string_view attempt);

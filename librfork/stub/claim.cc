@@ -13,7 +13,6 @@
 // more.
 #include "stub/stub.h"
 
-#include <asm/stat.h>
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -54,12 +53,47 @@ void name_attempt(Stub& stub) {
                                             << "." << host << "." << std::uint64_t(stub.outer_pid);
 }
 
-enum class Seen { there, missing, unclear };
+// What has become of the ticket, as the directory lists it: of all questions about a name that was
+// looked up before, an NFS client answers only this one anew.
+struct Seen {
+    bool ticket = false;
+    bool ours = false;   // won by this attempt; its caller may have acknowledged that already
+    bool unclear = true; // no answer
+};
 
-Seen look(const Stub& stub, const char* name) {
-    struct stat st;
-    const long r = arch::syscall(__NR_newfstatat, stub.spool_fd, name, &st, AT_SYMLINK_NOFOLLOW);
-    return r == 0 ? Seen::there : r == -ENOENT ? Seen::missing : Seen::unclear;
+// ".run.<attempt>" or ".ack.<attempt>", then a dot.
+bool is_of_attempt(const Stub& stub, const char* mark_and_rest, const char* mark) {
+    if (!starts_with(mark_and_rest, mark))
+        return false;
+    mark_and_rest += length(mark);
+    return starts_with(mark_and_rest, stub.attempt) &&
+           mark_and_rest[length(stub.attempt)] == '.';
+}
+
+void look_at(const Stub& stub, const char* name, Seen& seen) {
+    if (!starts_with(name, stub.ticket))
+        return;
+    const char* rest = name + length(stub.ticket);
+    seen.ticket = seen.ticket || !*rest;
+    seen.ours = seen.ours || is_of_attempt(stub, rest, image::running_mark) ||
+                is_of_attempt(stub, rest, image::acknowledged_mark);
+}
+
+Seen look(const Stub& stub) {
+    constexpr unsigned size_at = 16, name_at = 19; // in struct linux_dirent64 of getdents64(2)
+    alignas(8) char buffer[4096];
+    Seen seen;
+    if (arch::syscall(__NR_lseek, stub.spool_fd, 0, 0) < 0)
+        return seen;
+    long got;
+    while ((got = arch::syscall(__NR_getdents64, stub.spool_fd, buffer, sizeof buffer)) > 0) {
+        for (long at = 0; at < got;) {
+            look_at(stub, buffer + at + name_at, seen);
+            at += *reinterpret_cast<const std::uint16_t*>(buffer + at + size_at);
+        }
+    }
+    seen.unclear = got < 0 && got != -ENOENT; // ENOENT: the directory itself has been removed
+    return seen;
 }
 
 // Said by this host or by the server about this very call: it is not on its way any more.
@@ -104,15 +138,19 @@ class Pause {
 
 // 0: won. ENOENT: somebody else has, or the ticket is gone. Else: it cannot be had on this host.
 long win(Stub& stub) {
+    bool may_be_on_its_way = false;
     for (Pause pause;; pause.take()) {
-        const long r =
-            arch::syscall(__NR_renameat, stub.spool_fd, stub.ticket, stub.spool_fd, stub.running);
+        const long r = arch::syscall(__NR_renameat, stub.spool_fd, stub.ticket, stub.spool_fd,
+                                     stub.running);
         if (r == 0)
             return 0;
-        const Seen ours = look(stub, stub.running);
-        if (ours == Seen::there)
+        may_be_on_its_way = may_be_on_its_way || (r != -ENOENT && !is_final(r));
+        const Seen seen = look(stub);
+        if (seen.ours)
             return 0;
-        if (ours == Seen::missing && (r == -ENOENT || is_final(r)))
+        if (!seen.unclear && !seen.ticket)
+            return ENOENT; // and without its source, no rename can come late
+        if (!seen.unclear && is_final(r) && !may_be_on_its_way)
             return -r;
         if (r == -ESTALE)
             open_directory_again(stub);
