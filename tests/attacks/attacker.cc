@@ -47,7 +47,7 @@ Message answer_to(const Message& request, const std::string& what) {
 
 // A rexecd says welcome to a hello; only then is there a request to lie about.
 std::string honest_where_needed(const Message& request, const std::string& what) {
-    return request.kind == MessageKind::hello && what != "working" ? "welcome" : what;
+    return request.kind == MessageKind::hello ? "welcome" : what;
 }
 
 int be_rexecd(const std::string& what, int port) {
@@ -73,7 +73,7 @@ int be_rexecd(const std::string& what, int port) {
         if (!request)
             continue;
         const remote::Datagram reply =
-            what == "echo"
+            what == "echo" && request->kind == MessageKind::request
                 ? buffer
                 : remote::seal(answer_to(*request, honest_where_needed(*request, what)), secret);
         ::sendto(fd, reply.data(), reply.size(), 0, reinterpret_cast<sockaddr*>(&from), size);

@@ -113,34 +113,6 @@ abandoned_image_of() { # USER
 }
 
 image_of() { # USER
-    local caller
-    switch drop udp dport 7411
-    prepare_streams
-    RFORK_TIMEOUT_MS=20000 on oak setpriv --reuid="$1" --regid="$1" --init-groups \
-        env RFORK_KEY_FILE="/mnt/key-of-$1" "$hop" elm /mnt/copies </dev/null >>/mnt/said 2>>/mnt/hop.log &
-    caller=$!
-    eventually 10 image_of "$1" || fail "the caller on oak writes no image"
-    kill -KILL $caller
-    { wait $caller || :; } 2>/dev/null
-    switch heal
-}
-
-image_of() { # USER
-    local caller
-    kill -STOP "${daemon[rexecd.elm]}"
-    prepare_streams
-    RFORK_TIMEOUT_MS=20000 on oak setpriv --reuid="$1" --regid="$1" --init-groups \
-        env RFORK_KEY_FILE="/mnt/key-of-$1" "$hop" elm /mnt/copies </dev/null >>/mnt/said 2>>/mnt/hop.log &
-    caller=$!
-    eventually 10 image_of "$1" || fail "the caller on oak writes no image"
-    kill -KILL $caller
-    { wait $caller || :; } 2>/dev/null
-    kill -CONT "${daemon[rexecd.elm]}"
-    sleep 0.3 # what the daemon does with a request that it has already got
-    image_of "$1" || abandoned_image_of "$1"
-}
-
-image_of() { # USER
     local file
     for file in "$RFORK_SPOOL"/u"$1".*/rfork.*; do
         if [[ ${file##*/} =~ ^rfork\.[0-9a-f]{32}$ ]]; then

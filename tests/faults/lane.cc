@@ -209,8 +209,8 @@ void Lane::consider(const seccomp_notif& notification) {
         return;
     for (std::size_t i = 0; i < faults_.size(); ++i) {
         const Fault& fault = faults_[i];
-        if (fault.role != role || fault.call != operation.call ||
-            (fault.nth && (fault.nth != nth || reached_[i])))
+        if (fault.role != role || fault.call != operation.call || nth < fault.first ||
+            (fault.last && nth > fault.last))
             continue;
         reached_[i] = true;
         return act(fault, notification, operation, role);
@@ -343,8 +343,7 @@ bool Lane::a_copy_has_won() const {
     const auto names = names_in(setting_.spool);
     return std::any_of(names.begin(), names.end(), [](const fs::path& path) {
         const std::string name = path.filename();
-        return name.find(".run.") != std::string::npos || name.find(".ack.") != std::string::npos ||
-               name.ends_with(".claim");
+        return name.find(".run.") != std::string::npos || name.find(".ack.") != std::string::npos;
     });
 }
 

@@ -67,7 +67,9 @@ bool parse_fault(std::istringstream& words, const std::string& role, Fault& faul
         return false;
     fault.role = Role(r);
     fault.call = Call(c);
-    fault.nth = nth == "*" ? 0 : std::atoi(nth.c_str());
+    const std::size_t dots = nth.find("..");
+    fault.first = std::atoi(nth.c_str());
+    fault.last = dots == std::string::npos ? fault.first : std::atoi(nth.c_str() + dots + 2);
     fault.action = Action(known - std::begin(action_words));
     std::string word;
     if (known->error && (!(words >> word) || !(fault.error = error_of(word))))
@@ -88,8 +90,10 @@ bool parse_fault(std::istringstream& words, const std::string& role, Fault& faul
 std::string text_of(const Fault& fault) {
     const ActionWords& action = action_words[int(fault.action)];
     std::ostringstream text;
-    text << name_of(fault.role) << ' ' << name_of(fault.call) << ' '
-         << (fault.nth ? std::to_string(fault.nth) : "*") << ' ' << action.name;
+    text << name_of(fault.role) << ' ' << name_of(fault.call) << ' ' << fault.first;
+    if (fault.last != fault.first)
+        text << ".." << (fault.last ? std::to_string(fault.last) : "");
+    text << ' ' << action.name;
     if (action.error)
         text << ' ' << ::strerrorname_np(fault.error);
     if (action.ms)
@@ -190,11 +194,14 @@ Fault random_fault(Chance& chance) {
     fault.role = chance.one_of<Role>(
         {caller, caller, caller, writer, daemon, runner, runner, runner, stub, stub, stub, stub});
     fault.call = chance.one_of(calls_of(fault.role));
-    while (fault.nth < 6 && chance.in(3))
-        ++fault.nth;
+    while (fault.first < 6 && chance.in(3))
+        ++fault.first;
+    fault.last = fault.first;
     fault.action = random_action(fault.call, chance);
     fault.error = random_error(fault.call, fault.action, chance);
     fault.ms = random_ms(fault.action, chance);
+    if ((fault.action == Action::error || fault.action == Action::drop) && chance.in(2))
+        fault.last += int(chance.between(1, 12));
     if (fault.action == Action::limit) {
         const Limit& limit = limits[chance.between(0, long(std::size(limits)) - 1)];
         fault.resource = limit.resource;
@@ -207,8 +214,8 @@ Fault random_fault(Chance& chance) {
 // begin with.
 void add_situation(Plan& plan, Chance& chance) {
     static const std::vector<const char*> situations = {
-        "timeout 300; daemon send * drop",
-        "timeout 300; caller send * drop",
+        "timeout 300; daemon send 1.. drop",
+        "timeout 300; caller send 1.. drop",
         "timeout 40",
         "timeout 200; stub open 1 stop 500",
         "timeout 200; stub rename 1 late 300",
@@ -219,6 +226,10 @@ void add_situation(Plan& plan, Chance& chance) {
         "stub rename 1 kill-late 200",
         "stub open 1 kill",
         "runner tell 1 kill",
+        "timeout 800; stub rename 1 error-late EIO 600; stub rename 2..10 error EIO",
+        "timeout 800; stub rename 1 error-late EIO 600; daemon send 2.. drop",
+        "timeout 300; caller rename 2 error-late EIO 500; daemon send 2.. drop",
+        "timeout 300; caller rename 1 error-late EIO 100",
         "runner exec 1 error EIO",
         "timeout 300; runner exec 1 kill",
     };

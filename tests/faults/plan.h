@@ -66,7 +66,7 @@ enum class Action {
 struct Fault {
     Role role = Role::other;
     Call call = Call::other;
-    int nth = 1; // 0: each
+    int first = 1, last = 1; // 0: of all that come
     Action action = Action::kill;
     int error = 0;
     int ms = 0;

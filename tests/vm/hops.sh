@@ -58,9 +58,11 @@ caller_knows_nothing() {
         fail "the caller has guessed: $(on g2 'cat /dev/shm/said')"
 }
 
+# When nothing of the traveller's runs on the target any more, nor can come to run.
 copies_are() { # COUNT
     await g3 10 "[ \$(cat /dev/shm/copies 2>/dev/null | wc -l) -ge $1 ]" || fail "no copy runs"
-    sleep 0.5
+    sleep 1 # rexecd has seen what was sent to it, and has begun
+    await g3 20 '! grep -qs "^Uid:.1000" /proc/[0-9]*/status' || fail "something runs still: $(on g3 ps)"
     [ "$(on g3 'cat /dev/shm/copies 2>/dev/null | wc -l')" = "$1" ] ||
         fail "not $1 copies: $(on g3 'cat /dev/shm/copies')"
 }
