@@ -8,10 +8,18 @@
 //                                   (as the user $OUTER_USER outside of his user namespace)
 //   flood HOST KIND SECONDS         authenticated: cancel, hello, acknowledge, or request, for the
 //                                   directory and user in $DIRECTORY and $VICTIM
+//   deputy HOST USER DIRECTORY TICKET LOG OTHER LINK TARGET
+//                                   a request, and again under the same id, of the user OTHER; when
+//                                   the program runs, LINK is turned to TARGET
+//   stop PROCESS SECONDS            kills it, and stops whatever comes to be after that
+//   watch SECONDS                   prints what looks like a ticket in the arguments of processes
 #include "../hosts/conversation.h"
 
 #include <arpa/inet.h>
+#include <csignal>
 #include <cstring>
+#include <fcntl.h>
+#include <fstream>
 #include <netinet/in.h>
 
 using namespace rfork;
@@ -143,6 +151,71 @@ int flood(const std::string& host, const std::string& kind, int seconds) {
     return std::printf("%ld datagrams\n", count), 0;
 }
 
+int be_deputy(const std::vector<std::string>& words) {
+    const remote::Key secret = key();
+    test::Conversation rexecd(words[1], "attacker");
+    Message message = request_for(words[2], words[3], words[4]);
+    message.image = test::id_from(words[4].substr(words[4].find('.') + 1));
+    message.log = words[5];
+    rexecd.send(remote::seal(message, secret));
+    message.user = message.outer_user = std::uint32_t(std::stoul(words[6]));
+    for (int i = 0; i < 20; ++i) { // until the runner has been started, and before it has ended
+        ::usleep(200);
+        rexecd.send(remote::seal(message, secret));
+    }
+    while (auto received = rexecd.receive(5000)) {
+        auto answer = remote::open(*received, secret);
+        if (!answer || answer->kind != MessageKind::resumed)
+            continue;
+        ::unlink(words[7].c_str());
+        if (::symlink(words[8].c_str(), words[7].c_str()) != 0)
+            return std::perror("attacker: symlink"), 2;
+        message.kind = MessageKind::acknowledge;
+        rexecd.send(remote::seal(message, secret));
+        return std::puts("resumed"), 0;
+    }
+    return std::puts("not resumed"), 1;
+}
+
+pid_t last_process() {
+    std::ifstream load("/proc/loadavg");
+    std::string skipped;
+    pid_t last = 0;
+    load >> skipped >> skipped >> skipped >> skipped >> last;
+    return last;
+}
+
+// Only one's own can be stopped: so this catches what becomes one's own.
+int stop_what_comes(pid_t process, int seconds) {
+    const pid_t from = last_process() + 1;
+    ::kill(process, SIGKILL);
+    const std::uint64_t end = test::realtime_ns() + std::uint64_t(seconds) * 1'000'000'000;
+    int stopped = 0;
+    while (test::realtime_ns() < end)
+        for (pid_t next = from; next < from + 100; ++next)
+            stopped += ::kill(next, SIGSTOP) == 0;
+    return std::printf("%s\n", stopped ? "stopped something" : "stopped nothing"), 0;
+}
+
+int watch(int seconds) {
+    const std::uint64_t end = test::realtime_ns() + std::uint64_t(seconds) * 1'000'000'000;
+    while (test::realtime_ns() < end) {
+        const pid_t last = last_process();
+        for (pid_t process = last - 20; process < last + 10; ++process) {
+            char buffer[4096];
+            const int fd =
+                ::open(("/proc/" + std::to_string(process) + "/cmdline").c_str(), O_RDONLY);
+            const ssize_t got = fd < 0 ? 0 : ::read(fd, buffer, sizeof buffer);
+            ::close(fd);
+            const std::string text(buffer, std::size_t(got < 0 ? 0 : got));
+            const std::size_t at = text.find("/rfork.");
+            if (at != std::string::npos && text.size() - at >= 39)
+                std::printf("seen %s\n", text.c_str());
+        }
+    }
+    return 0;
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -158,5 +231,11 @@ int main(int argc, char** argv) {
     }
     if (words.size() == 4 && words[0] == "flood")
         return flood(words[1], words[2], std::stoi(words[3]));
+    if (words.size() == 9 && words[0] == "deputy")
+        return be_deputy(words);
+    if (words.size() == 3 && words[0] == "stop")
+        return stop_what_comes(std::stoi(words[1]), std::stoi(words[2]));
+    if (words.size() == 2 && words[0] == "watch")
+        return watch(std::stoi(words[1]));
     return std::fputs("usage: attacker answer|ask|flood ...\n", stderr), 2;
 }
