@@ -6,11 +6,12 @@
 //                                   requests, each with an id of its own; says the answer to the
 //                                   last, "silence" after $ATTACKER_WAIT_MS without one
 //                                   (as the user $OUTER_USER outside of his user namespace)
+//   change HOST USER DIRECTORY TICKET LOG OTHER
+//                                   requests, and once more under the same id in the name of OTHER;
+//                                   acknowledges
 //   flood HOST KIND SECONDS         authenticated: cancel, hello, acknowledge, or request, for the
-//                                   directory and user in $DIRECTORY and $VICTIM
-//   deputy HOST USER DIRECTORY TICKET LOG OTHER LINK TARGET
-//                                   a request, and again under the same id, of the user OTHER; when
-//                                   the program runs, LINK is turned to TARGET
+//                                   users $VICTIM in turn, and $DIRECTORY or none that is there;
+//                                   from as many loopback addresses as $SOURCES says
 //   stop PROCESS SECONDS            kills it, and stops whatever comes to be after that
 //   watch SECONDS                   prints what looks like a ticket in the arguments of processes
 #include "../hosts/conversation.h"
@@ -21,6 +22,7 @@
 #include <fcntl.h>
 #include <fstream>
 #include <netinet/in.h>
+#include <sstream>
 
 using namespace rfork;
 using remote::Message;
@@ -129,16 +131,70 @@ int ask(const std::string& host, Message message, int count) {
     return std::puts("silence"), 0;
 }
 
-int flood(const std::string& host, const std::string& kind, int seconds) {
+// rexecd compares the ids of requests only as long as one is at work: so the second has to be there
+// before the first is done.
+int change(const std::string& host, Message message, const std::string& other) {
     const remote::Key secret = key();
     test::Conversation rexecd(host, "attacker");
+    Message changed = message;
+    changed.user = changed.outer_user = std::uint32_t(std::stoul(other));
+    rexecd.send(remote::seal(message, secret));
+    const std::uint64_t deadline = test::realtime_ns() + 10'000'000'000;
+    while (test::realtime_ns() < deadline) {
+        rexecd.send(remote::seal(changed, secret));
+        auto received = rexecd.receive(1);
+        auto answer = received ? remote::open(*received, secret) : std::nullopt;
+        if (!answer || answer->kind == MessageKind::working)
+            continue;
+        if (answer->kind != MessageKind::resumed)
+            return std::printf("refused: %s\n", answer->sentence.c_str()), 0;
+        Message thanks;
+        thanks.kind = MessageKind::acknowledge;
+        thanks.request = message.request;
+        rexecd.send(remote::seal(thanks, secret));
+        return std::printf("resumed %s\n", answer->running.c_str()), 0;
+    }
+    return std::puts("silence"), 0;
+}
+
+int connected_socket(const sockaddr_in& to, int loopback) {
+    const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    sockaddr_in own{};
+    own.sin_family = AF_INET;
+    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK + std::uint32_t(loopback));
+    if ((loopback && ::bind(fd, reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0) ||
+        ::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0)
+        std::perror("attacker"), std::exit(2);
+    return fd;
+}
+
+std::string from_environment(const char* name, const char* otherwise) {
+    const char* value = std::getenv(name);
+    return value ? value : otherwise;
+}
+
+int flood(const std::string& host, const std::string& kind, int seconds) {
+    const remote::Key secret = key();
+    const sockaddr_in to = test::must(
+        remote::resolve(test::must(remote::parse_address(host, remote::default_port), "attacker")),
+        "attacker");
+    std::vector<int> sockets;
+    const int sources = std::stoi(from_environment("SOURCES", "0"));
+    for (int i = 0; i < std::max(sources, 1); ++i)
+        sockets.push_back(connected_socket(to, sources ? i + 1 : 0));
+    std::vector<std::string> users;
+    std::istringstream names(from_environment("VICTIM", "1201"));
+    for (std::string user; names >> user;)
+        users.push_back(user);
+    const std::string directory = from_environment("DIRECTORY", "");
+
     const std::uint64_t end = test::realtime_ns() + std::uint64_t(seconds) * 1'000'000'000;
-    const char* directory = std::getenv("DIRECTORY");
-    const char* user = std::getenv("VICTIM");
-    long count = 0;
+    std::size_t count = 0;
     for (; test::realtime_ns() < end; ++count) {
-        Message message = request_for(user ? user : "1201", directory ? directory : "u1201.none",
+        Message message = request_for(users[count / sockets.size() % users.size()], directory,
                                       "rfork." + remote::id_text(remote::new_id()));
+        if (directory.empty())
+            message.directory = remote::user_directory_name(message.user, remote::new_id());
         if (kind != "request") {
             message = {};
             message.request = remote::new_id();
@@ -146,35 +202,10 @@ int flood(const std::string& host, const std::string& kind, int seconds) {
                            : kind == "hello" ? MessageKind::hello
                                              : MessageKind::acknowledge;
         }
-        rexecd.send(remote::seal(message, secret));
+        const remote::Datagram datagram = remote::seal(message, secret);
+        ::send(sockets[count % sockets.size()], datagram.data(), datagram.size(), MSG_NOSIGNAL);
     }
-    return std::printf("%ld datagrams\n", count), 0;
-}
-
-int be_deputy(const std::vector<std::string>& words) {
-    const remote::Key secret = key();
-    test::Conversation rexecd(words[1], "attacker");
-    Message message = request_for(words[2], words[3], words[4]);
-    message.image = test::id_from(words[4].substr(words[4].find('.') + 1));
-    message.log = words[5];
-    rexecd.send(remote::seal(message, secret));
-    message.user = message.outer_user = std::uint32_t(std::stoul(words[6]));
-    for (int i = 0; i < 20; ++i) { // until the runner has been started, and before it has ended
-        ::usleep(200);
-        rexecd.send(remote::seal(message, secret));
-    }
-    while (auto received = rexecd.receive(5000)) {
-        auto answer = remote::open(*received, secret);
-        if (!answer || answer->kind != MessageKind::resumed)
-            continue;
-        ::unlink(words[7].c_str());
-        if (::symlink(words[8].c_str(), words[7].c_str()) != 0)
-            return std::perror("attacker: symlink"), 2;
-        message.kind = MessageKind::acknowledge;
-        rexecd.send(remote::seal(message, secret));
-        return std::puts("resumed"), 0;
-    }
-    return std::puts("not resumed"), 1;
+    return std::printf("%zu datagrams\n", count), 0;
 }
 
 pid_t last_process() {
@@ -231,11 +262,15 @@ int main(int argc, char** argv) {
     }
     if (words.size() == 4 && words[0] == "flood")
         return flood(words[1], words[2], std::stoi(words[3]));
-    if (words.size() == 9 && words[0] == "deputy")
-        return be_deputy(words);
+    if (words.size() == 7 && words[0] == "change") {
+        Message message = request_for(words[2], words[3], words[4]);
+        message.image = test::id_from(words[4].substr(words[4].find('.') + 1));
+        message.log = words[5];
+        return change(words[1], message, words[6]);
+    }
     if (words.size() == 3 && words[0] == "stop")
         return stop_what_comes(std::stoi(words[1]), std::stoi(words[2]));
     if (words.size() == 2 && words[0] == "watch")
         return watch(std::stoi(words[1]));
-    return std::fputs("usage: attacker answer|ask|flood ...\n", stderr), 2;
+    return std::fputs("usage: attacker answer|ask|change|flood|stop|watch ...\n", stderr), 2;
 }

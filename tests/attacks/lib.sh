@@ -96,14 +96,14 @@ answer_falsely() { # WHAT
     await_line /mnt/attacker.log '^attacker: listening' 10 $background || fail "$(cat /mnt/attacker.log)"
 }
 
-# An image of USER's that travels, whose caller is killed while it waits; no rexecd runs yet. Sets
-# image, its path.
-abandoned_image_of() { # USER
+# An image of USER's that travels, of hop or another PROGRAM, whose caller is killed while it waits;
+# no rexecd runs yet. Sets image, its path.
+abandoned_image_of() { # USER [PROGRAM]
     local caller
     answer_falsely welcome
     prepare_streams
     RFORK_TIMEOUT_MS=20000 "$here/netns-hosts" on oak setpriv --reuid="$1" --regid="$1" --init-groups \
-        env RFORK_KEY_FILE="/mnt/key-of-$1" "$hop" elm /mnt/copies </dev/null >>/mnt/said 2>>/mnt/hop.log &
+        env RFORK_KEY_FILE="/mnt/key-of-$1" "${2:-$hop}" elm /mnt/copies </dev/null >>/mnt/said 2>>/mnt/hop.log &
     caller=$!
     eventually 10 image_of "$1" || fail "the caller on oak writes no image"
     kill -KILL $caller
