@@ -1,5 +1,6 @@
 /*
- * mover HOST FILE - moves to HOST, while threads of it write numbered lines to FILE.
+ * mover HOST FILE [child] - moves to HOST, while threads of it write numbered lines to FILE; with a
+ * child, if that is said.
  *
  * A line is "THREAD NUMBER"; when every thread has written enough of them, wherever that is, the
  * last line is "end HERE|THERE". For the tests over hosts; see there.
@@ -8,8 +9,10 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { THREADS = 4, ENOUGH = 3000, BALLAST = 32 << 20 };
@@ -31,10 +34,18 @@ static void *count(void *argument) {
     return NULL;
 }
 
+static void have_a_child(void) {
+    if (fork() == 0)
+        for (prctl(PR_SET_PDEATHSIG, SIGKILL);;)
+            pause();
+}
+
 int main(int argc, char **argv) {
     pthread_t threads[THREADS];
-    if (argc != 3 || (file = open(argv[2], O_WRONLY | O_CREAT | O_APPEND, 0600)) < 0)
+    if (argc < 3 || (file = open(argv[2], O_WRONLY | O_CREAT | O_APPEND, 0600)) < 0)
         return 2;
+    if (argc > 3)
+        have_a_child();
     for (int i = 0; i < BALLAST; i += 512) /* so that it takes a while */
         ballast[i] = (unsigned char)(i >> 9 | 1);
     for (int i = 0; i < THREADS; i++)
