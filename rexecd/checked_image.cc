@@ -17,24 +17,27 @@ namespace {
 Result<void> check_front(const Job& job, int image) {
     Result<image::Header> header = image::read_front(image);
     if (!header)
-        return Error{header.error().code, job.ticket + ": " + header.error().sentence};
-    if (std::memcmp(&header->id, &job.image, sizeof(job.image)) != 0)
-        return Error{EPERM, job.ticket + " is another image than the one the request names"};
+        return Error{header.error().code, job.request.ticket + ": " + header.error().sentence};
+    if (std::memcmp(&header->id, &job.request.image, sizeof(job.request.image)) != 0)
+        return Error{EPERM, job.request.ticket + " is another image than the one the request names"};
     if (!(header->flags & image::flag_travels))
-        return Error{EPERM, job.ticket +
+        return Error{EPERM, job.request.ticket +
                                 " is a checkpoint, which rexecd does not run: start it by hand"};
-    if (job.ticket != remote::ticket_name(header->id)) // it has a ticket of its own, or had one
-        return Error{EPERM, job.ticket + " is an image with another name, and runs under that only"};
+    if (job.request.ticket != remote::ticket_name(header->id)) // it has a ticket of its own, or had one
+        return Error{EPERM, job.request.ticket + " is an image with another name, and runs under that only"};
+    if (!remote::is_proof(job.request, header->secret))
+        return Error{EPERM, "the request does not prove that it comes from the owner of " +
+                                job.request.ticket};
     return {};
 }
 
 } // namespace
 
 Result<UniqueFd> open_image(const Job& job, int directory) {
-    Result<Entry> image = open_entry(directory, job.ticket, O_RDONLY);
+    Result<Entry> image = open_entry(directory, job.request.ticket, O_RDONLY);
     if (!image)
         return image.error();
-    if (Result<void> trusted = check_entry(image->status, job.ticket); !trusted)
+    if (Result<void> trusted = check_entry(image->status, job.request.ticket); !trusted)
         return trusted.error();
     if (Result<void> right = check_front(job, image->fd.get()); !right)
         return right.error();

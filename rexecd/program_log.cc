@@ -2,6 +2,7 @@
 
 #include "base/printable.h"
 #include "remote/protocol.h"
+#include "remote/spool.h"
 #include "rexecd/host_name.h"
 
 #include <cerrno>
@@ -41,6 +42,12 @@ std::string time_text() {
 
 std::string numbered(const std::string& path, int number) {
     return number == 1 ? path : path + "." + std::to_string(number);
+}
+
+// Names that begin so decide which copy runs.
+bool may_be_taken_for_ours(const std::string& path) {
+    const std::string_view name = std::string_view(path).substr(path.rfind('/') + 1);
+    return name.starts_with(image::ticket_prefix) || name.starts_with(remote::temporary_prefix);
 }
 
 Result<ProgramLog> open_log(const std::string& path, int flags) {
@@ -103,6 +110,10 @@ Result<ProgramLog> open_program_log(const LogName& name, pid_t process) {
     std::string path = expand(ours ? our_pattern : name.pattern, name, process);
     if (!path.starts_with('/'))
         path = name.directory + "/" + path;
+    if (may_be_taken_for_ours(path))
+        return Error{EINVAL, "the log " + quoted(path) +
+                                 " would be called like a file of rfork's own: choose another name "
+                                 "by RFORK_LOG"};
     if (path.size() > remote::max_log_name)
         return Error{ENAMETOOLONG, "the log's name becomes longer than 512 bytes: shorten RFORK_LOG"};
     for (int number = 1; number <= names_to_try; ++number) {

@@ -15,12 +15,12 @@ constexpr std::uint64_t early = 10'000'000'000;
 constexpr std::uint64_t longest_pause = 600'000'000'000;
 
 bool is_alive(pid_t group) {
-    return ::kill(-group, 0) == 0 || errno != ESRCH;
+    return group > 1 && (::kill(-group, 0) == 0 || errno != ESRCH);
 }
 
 // An empty log says nothing, unless it is of a program that came to a bad end.
 bool may_lose_its_log(const Program& program) {
-    return program.log_is_new &&
+    return program.process > 1 && program.log_is_new &&
            (!program.status || (WIFEXITED(*program.status) && WEXITSTATUS(*program.status) == 0));
 }
 
@@ -36,14 +36,17 @@ std::optional<Program> Programs::started(Program program, std::uint64_t steady) 
         early_ends_.erase(end);
         known = program;
     }
-    if (program.process > 1 && watched_.size() < limit)
+    const auto of_user = std::count_if(watched_.begin(), watched_.end(), [&](const Watched& each) {
+        return each.program.user == program.user;
+    });
+    if (watched_.size() < limit && std::size_t(of_user) < share)
         watched_.push_back({std::move(program)});
     return known;
 }
 
 std::optional<Program> Programs::ended(pid_t process, int status, std::uint64_t steady) {
     for (Watched& each : watched_)
-        if (each.program.process == process && !each.program.status) {
+        if (process > 1 && each.program.process == process && !each.program.status) {
             each.program.status = status;
             return each.program;
         }

@@ -26,7 +26,7 @@ namespace rexecd {
 
 struct Program {
     rfork::image::Id request{};
-    pid_t process = 0; // leader of a session and group of its own
+    pid_t process = 0; // leader of a session and group of its own; 0: only its image is known
     uid_t user = 0;
     std::string directory; // the user's in the spool
     std::string ticket;
@@ -43,7 +43,7 @@ struct Program {
 class Programs {
   public:
     // Beyond this, images stay until they are swept, empty logs for good, and ends are not told.
-    static constexpr std::size_t limit = 64 * 1024;
+    static constexpr std::size_t limit = 64 * 1024, share = 4 * 1024; // of a user
 
     // The program whose end is known already, if it is.
     std::optional<Program> started(Program program, std::uint64_t steady);

@@ -84,11 +84,11 @@ class Attempt {
         : job_(job), directory_(directory), id_(remote::id_text(remote::new_id())) {}
 
     Outcome run(UniqueFd image) {
-        const std::string path = job_.spool + "/" + job_.directory;
+        const std::string path = job_.spool + "/" + job_.request.directory;
         Result<Launched> launched =
-            launch({image.get(), path + "/" + job_.ticket, id_,
-                    {job_.log, path, job_.program,
-                     job_.ticket.substr(std::string_view(image::ticket_prefix).size())}});
+            launch({image.get(), path + "/" + job_.request.ticket, id_,
+                    {job_.request.log, path, job_.request.program,
+                     job_.request.ticket.substr(std::string_view(image::ticket_prefix).size())}});
         image.reset(); // what we no longer hold open, NFS can really unlink
         if (!launched)
             return refused(launched.error());
@@ -146,11 +146,11 @@ class Attempt {
 
     // Of a stub that has not announced itself, and cannot any more.
     Outcome take_back(const std::string& why) {
-        switch (settle([&] { return remote::try_revoke(directory_, job_.ticket, id_); })) {
+        switch (settle([&] { return remote::try_revoke(directory_, job_.request.ticket, id_); })) {
         case remote::Outcome::given_up:
             return refused({ECANCELED, why});
         case remote::Outcome::runs: // another one, or ours as far as its caller is concerned
-            return answer_from(remote::look(directory_, job_.ticket));
+            return answer_from(remote::look(directory_, job_.request.ticket));
         case remote::Outcome::unclear:
             break;
         }
@@ -160,11 +160,11 @@ class Attempt {
     Outcome lose_patience() {
         const remote::Outcome outcome = settle([&] {
             remote::Met met;
-            return remote::try_give_up(directory_, job_.ticket, false, met);
+            return remote::try_give_up(directory_, job_.request.ticket, false, met);
         });
         if (outcome == remote::Outcome::unclear)
             return spool_is_silent();
-        const TicketNames names = remote::look(directory_, job_.ticket);
+        const TicketNames names = remote::look(directory_, job_.request.ticket);
         if (outcome == remote::Outcome::runs && is_ours(names))
             return answer_from(names); // it runs, and has not found the time to say so
         end(launched_.program);
@@ -189,7 +189,7 @@ class Attempt {
             outcome = attempt();
             if (outcome != remote::Outcome::unclear)
                 break;
-            absent = remote::look(directory_, job_.ticket).none() ? absent + 1 : 0;
+            absent = remote::look(directory_, job_.request.ticket).none() ? absent + 1 : 0;
             ::poll(nullptr, 0, pause);
             pause = std::min(pause * 2, longest_pause_ms);
         }
@@ -197,15 +197,18 @@ class Attempt {
     }
 
     Outcome spool_is_silent() {
-        if (remote::look(directory_, job_.ticket).none())
+        if (remote::look(directory_, job_.request.ticket).none())
             return refused({ECANCELED, "the request was given up, or its ticket removed"});
         return refused({EIO, "the spool does not say whether the image may run: see what is wrong "
                              "with it"});
     }
 
     void remove_log() {
-        if (launched_.log_is_new)
-            ::unlink(launched_.log.path.c_str());
+        struct stat status;
+        const LogFile& log = launched_.log;
+        if (launched_.log_is_new && ::lstat(log.path.c_str(), &status) == 0 &&
+            status.st_dev == log.device && status.st_ino == log.inode)
+            ::unlink(log.path.c_str());
     }
 
     const Job& job_;
@@ -229,7 +232,7 @@ Outcome carry_out(const Job& job, int report) {
     Result<UniqueFd> spool = open_spool(job.spool);
     if (!spool)
         return refused(spool.error());
-    Result<UniqueFd> directory = open_user_directory(spool->get(), job.directory);
+    Result<UniqueFd> directory = open_user_directory(spool->get(), job.request.directory);
     if (!directory)
         return directory.error().code == ENOENT ? missing() : refused(directory.error());
 
@@ -238,7 +241,7 @@ Outcome carry_out(const Job& job, int report) {
         return refused(image.error());
     if (!image) {
         // Listing asks an NFS server anew; a name that is only now seen is opened the next time.
-        const TicketNames names = remote::look(directory->get(), job.ticket);
+        const TicketNames names = remote::look(directory->get(), job.request.ticket);
         return is_decided(names) ? answer_from(names) : missing();
     }
     Outcome proved{};

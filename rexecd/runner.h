@@ -17,12 +17,8 @@ namespace rexecd {
 
 struct Job {
     std::string spool; // absolute
-    uid_t user = 0;
-    std::string directory; // the user's in the spool; a well-formed name
-    std::string ticket;    // in it; likewise
-    rfork::image::Id image{};
-    std::string program; // its own name, for people
-    std::string log;     // pattern; empty: ours
+    uid_t user = 0;    // one of the two that the request names
+    rfork::remote::Message request; // with well-formed names of directory and ticket
     bool allow_root = false;
 };
 

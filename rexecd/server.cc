@@ -174,11 +174,7 @@ void Server::start_runner(const Message& request, const Peer& from) {
     Job job;
     job.spool = settings_.spool;
     job.user = user_here(request.user, request.outer_user);
-    job.directory = request.directory;
-    job.ticket = request.ticket;
-    job.image = request.image;
-    job.program = request.program;
-    job.log = request.log;
+    job.request = request;
     job.allow_root = settings_.allow_root;
     Error why;
     switch (runners_.start(request.request, job, source_of(from), why)) {
@@ -230,15 +226,17 @@ void Server::runner_ended(const Runners::Ended& ended) {
 
 void Server::watch(const image::Id& request, const Outcome& outcome) {
     auto pending = pending_.find(request);
-    if (outcome.program <= 0 || pending == pending_.end())
+    // One that a predecessor of ours has started here is not our child, but its image is ours to remove.
+    const bool ran_here = remote::parse_entry(outcome.running).host == host_name();
+    if (pending == pending_.end() || (outcome.program <= 0 && !ran_here))
         return;
     const Job& job = pending->second.job;
     Program program;
     program.request = request;
     program.process = outcome.program;
     program.user = job.user;
-    program.directory = job.directory;
-    program.ticket = job.ticket;
+    program.directory = job.request.directory;
+    program.ticket = job.request.ticket;
     program.acknowledged = remote::acknowledged_name(outcome.running).value_or("");
     program.log = {outcome.log, outcome.log_device, outcome.log_inode};
     program.log_is_new = outcome.log_is_new;
@@ -258,7 +256,7 @@ void Server::finish(const image::Id& request, bool proved, const Answer& answer)
     if (wanted)
         send(request, nonce, answer, caller);
     const std::string who =
-        job.directory + "/" + job.ticket + " for " + remote::address_text(caller.address);
+        job.request.directory + "/" + job.request.ticket + " for " + remote::address_text(caller.address);
     if (answer.kind == MessageKind::resumed)
         log(Level::info, who + ": runs as process " + std::to_string(answer.pid) +
                              (answer.log.empty() ? "" : ", output: " + quoted(answer.log)));

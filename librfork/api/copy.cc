@@ -139,7 +139,7 @@ Result<std::uint64_t> freeze_here(const Handover& all) {
     snapshot.id = order.id;
     snapshot.travels = order.travels;
     snapshot.trusts_files = order.trusts_files;
-    snapshot.ticket = {order.directory, order.name};
+    snapshot.ticket = {order.directory, order.name, order.secret};
     snapshot.created = realtime_ns();
     snapshot.monitor = order.monitor;
     snapshot.unmaps_window = true; // rfork_landing does

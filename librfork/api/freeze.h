@@ -13,6 +13,7 @@ namespace rfork::api {
 
 struct FreezeOrder {
     image::Id id{};
+    image::Secret secret{}; // of an image that travels
     bool travels = false;
     bool trusts_files = false;
     std::string directory; // where the image goes

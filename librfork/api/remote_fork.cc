@@ -18,15 +18,14 @@
 #include "api/progress_reports.h"
 #include "api/public.h"
 #include "api/settings.h"
-#include "base/unique_fd.h"
 #include "remote/address.h"
 #include "remote/client.h"
+#include "remote/random.h"
 #include "remote/settle.h"
 #include "remote/spool.h"
 #include "remote/user_directory.h"
 
 #include <cerrno>
-#include <fcntl.h>
 #include <unistd.h>
 
 namespace rfork::api {
@@ -85,6 +84,7 @@ Result<Plan> prepare(const Session& session, const char* host, const Options& op
     errand.key = *key;
     errand.timeout_ms = settings->timeout_ms;
     errand.image = remote::new_id();
+    remote::fill_random(errand.secret.bytes);
     errand.user = directory->user;
     errand.outer_user = directory->outer_user;
     errand.directory_name = directory->name;
@@ -94,6 +94,7 @@ Result<Plan> prepare(const Session& session, const char* host, const Options& op
 
     FreezeOrder& order = plan.order;
     order.id = errand.image;
+    order.secret = errand.secret;
     order.travels = true;
     order.trusts_files = settings->trusts_files;
     order.directory = directory->path;
@@ -106,23 +107,12 @@ Result<Plan> prepare(const Session& session, const char* host, const Options& op
     return plan;
 }
 
-// As long as nobody has been asked to run it, an image can just go.
-Result<UniqueFd> open_directory_of(const FreezeOrder& order) {
-    UniqueFd fd(open(order.directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (fd)
-        return fd;
-    Error error =
-        system_error(errno, "cannot open " + order.directory, "see what is wrong with the spool");
-    unlink((order.directory + "/" + order.name).c_str());
-    return error;
-}
-
 // What the target does not answer for, the ticket does.
 remote::Outcome settle(const remote::Errand& errand, const remote::Reply& reply,
                        std::int64_t asked_ms) {
     if (reply.kind == remote::Reply::resumed)
         return remote::Outcome::runs;
-    return remote::settle({errand.directory, errand.ticket, reply.said_resumed, asked_ms});
+    return remote::settle({*errand.directory, errand.ticket, reply.said_resumed, asked_ms});
 }
 
 } // namespace
@@ -148,12 +138,16 @@ Result<int> remote_fork(const Session& session, const char* host, const Options&
 
     const std::uint64_t asked = monotonic_ns();
     const std::int64_t asked_ms = remote::boottime_ms();
-    const Result<UniqueFd> directory = open_directory_of(plan->order);
-    if (!directory) {
+    remote::OpenDirectory directory(plan->order.directory);
+    errand.directory = &directory;
+    if (directory.get() < 0) {
+        const Error error = system_error(errno, "cannot open " + plan->order.directory,
+                                         "see what is wrong with the spool");
+        unlink((plan->order.directory + "/" + plan->order.name).c_str()); // nobody was asked to run it
         reap_copy(frozen->copy);
-        return directory.error();
+        reports.failed(error);
+        return error;
     }
-    errand.directory = directory->get();
     const remote::Reply reply = remote::ask(errand);
     if (getpid() != caller)
         return forked_meanwhile();
@@ -163,7 +157,7 @@ Result<int> remote_fork(const Session& session, const char* host, const Options&
     if (getpid() != caller)
         return forked_meanwhile();
     if (outcome == remote::Outcome::given_up) {
-        unlinkat(errand.directory, remote::given_up_name(errand.ticket).c_str(), 0);
+        unlinkat(directory.get(), remote::given_up_name(errand.ticket).c_str(), 0);
         remote::cancel(errand);
         reports.failed(reply.error);
         return reply.error;

@@ -100,6 +100,7 @@ struct Monitor {
 struct Ticket {
     std::string directory; // absolute
     std::string name;
+    image::Secret secret{};
 };
 
 struct Snapshot {

@@ -34,6 +34,10 @@ struct Id {
     std::uint8_t bytes[16];
 };
 
+struct Secret {
+    std::uint8_t bytes[32];
+};
+
 // A run of fixed-size entries within the metadata.
 struct Table {
     std::uint64_t offset; // from the start of the metadata
@@ -100,6 +104,10 @@ struct Header {
     Table mappings;
     Table extents;
     Table strings;
+
+    // Of an image that travels: random, and known to nobody who cannot read the image. Who asks for it
+    // to be run must know it (remote/protocol.h).
+    Secret secret;
 };
 
 enum class MappingKind : std::uint32_t {
@@ -160,7 +168,7 @@ struct RecordHeader {
     std::uint32_t size;
 };
 
-static_assert(sizeof(Header) == 256 && sizeof(Mapping) == 48 && sizeof(Extent) == 32 &&
+static_assert(sizeof(Header) == 288 && sizeof(Mapping) == 48 && sizeof(Extent) == 32 &&
               sizeof(RecordHeader) == 8);
 
 } // namespace rfork::image

@@ -209,6 +209,7 @@ Result<Layout> lay_out(const Snapshot& snapshot, std::uint64_t stub_size) {
     h.flags = (snapshot.travels ? std::uint32_t(flag_travels) : 0u) |
               (snapshot.trusts_files ? std::uint32_t(flag_trusts_files) : 0u);
     h.id = snapshot.id;
+    h.secret = snapshot.ticket.secret;
     h.created = snapshot.created;
     choose_private_descriptors(snapshot.descriptors, h);
 

@@ -1,6 +1,7 @@
 #include "remote/client.h"
 
 #include "base/unique_fd.h"
+#include "base/watched_fd.h"
 #include "remote/ticket.h"
 
 #include <algorithm>
@@ -59,6 +60,7 @@ Message make(MessageKind kind, const Errand& errand) {
     m.ticket = errand.ticket;
     m.program = errand.program;
     m.log = errand.log;
+    m.proof = proof_of(m, errand.secret);
     return m;
 }
 
@@ -145,7 +147,7 @@ class Conversation {
     bool connect() {
         socket_.reset(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
         const auto* address = reinterpret_cast<const sockaddr*>(&errand_.address);
-        if (socket_ && ::connect(socket_.get(), address, sizeof errand_.address) == 0)
+        if (socket_.get() >= 0 && ::connect(socket_.get(), address, sizeof errand_.address) == 0)
             return true;
         reply_.error = system_error(errno, "cannot reach " + errand_.host);
         return false;
@@ -158,6 +160,8 @@ class Conversation {
         message.nonce = new_nonce();
         sent_.add(message.nonce);
         const Datagram datagram = seal(std::move(message), errand_.key);
+        if (!socket_.is_there())
+            connect();
         if (::send(socket_.get(), datagram.data(), datagram.size(), MSG_NOSIGNAL) < 0)
             note_error(errno);
     }
@@ -171,6 +175,8 @@ class Conversation {
     bool receive() {
         std::uint8_t buffer[max_datagram + 1];
         for (;;) {
+            if (!socket_.is_there())
+                return false; // a new one is made when it is time to ask again
             const ssize_t got = ::recv(socket_.get(), buffer, sizeof buffer, 0);
             if (got < 0) {
                 if (errno == EINTR)
@@ -215,7 +221,7 @@ class Conversation {
 
     bool is_borne_out(const Message& message) {
         reply_.said_resumed = true;
-        if (try_acknowledge(errand_.directory, errand_.ticket, message.running.c_str()) !=
+        if (try_acknowledge(errand_.directory->get(), errand_.ticket, message.running.c_str()) !=
             Outcome::runs) {
             if (!not_borne_out_since_)
                 not_borne_out_since_ = now_ms();
@@ -257,7 +263,7 @@ class Conversation {
     const MessageKind question_;
     SentNonces sent_;
     const pid_t asker_ = getpid();
-    UniqueFd socket_;
+    WatchedFd socket_;
     Reply reply_;
     std::optional<Welcome> welcome_;
     std::int64_t last_sign_of_life_ = 0;

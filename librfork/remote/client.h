@@ -3,6 +3,7 @@
 
 #include "base/result.h"
 #include "remote/protocol.h"
+#include "remote/user_directory.h"
 
 #include <netinet/in.h>
 #include <string>
@@ -18,8 +19,9 @@ struct Errand {
 
     // Of a request only.
     image::Id image{};
+    image::Secret secret{};
     uid_t user = 0, outer_user = 0;
-    int directory = -1; // the user's in the spool
+    OpenDirectory* directory = nullptr; // the user's in the spool
     std::string directory_name;
     std::string ticket;
     std::string program;

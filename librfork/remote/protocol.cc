@@ -74,6 +74,12 @@ class Reader {
         std::copy(field.begin(), field.end(), id.bytes);
         return id;
     }
+    Proof proof() {
+        Proof proof{};
+        std::span<const std::uint8_t> field = take(proof.size());
+        std::copy(field.begin(), field.end(), proof.begin());
+        return proof;
+    }
     std::string text(std::size_t limit) {
         const auto size = number<std::uint16_t>();
         require(size <= limit);
@@ -106,18 +112,23 @@ std::uint64_t realtime_now() {
            static_cast<std::uint64_t>(now.tv_nsec);
 }
 
+void write_what_is_asked(Writer& body, const Message& request) {
+    body.number(request.user);
+    body.number(request.outer_user);
+    body.bytes(request.image.bytes);
+    body.text(request.directory, max_name);
+    body.text(request.ticket, max_name);
+    body.text(request.program, max_name);
+    body.text(request.log, max_log_name);
+}
+
 void write_body(Writer& body, const Message& message) {
     if (is_answer(message.kind))
         body.number(message.answers);
     switch (message.kind) {
     case MessageKind::request:
-        body.number(message.user);
-        body.number(message.outer_user);
-        body.bytes(message.image.bytes);
-        body.text(message.directory, max_name);
-        body.text(message.ticket, max_name);
-        body.text(message.program, max_name);
-        body.text(message.log, max_log_name);
+        write_what_is_asked(body, message);
+        body.bytes(message.proof);
         break;
     case MessageKind::hello:
     case MessageKind::cancel:
@@ -151,6 +162,7 @@ void read_body(Reader& body, Message& message) {
         message.ticket = body.text(max_name);
         message.program = body.text(max_name);
         message.log = body.text(max_log_name);
+        message.proof = body.proof();
         return;
     case MessageKind::hello:
     case MessageKind::cancel:
@@ -179,6 +191,25 @@ void read_body(Reader& body, Message& message) {
 bool is_answer(MessageKind kind) {
     return kind == MessageKind::working || kind == MessageKind::welcome ||
            kind == MessageKind::resumed || kind == MessageKind::refused;
+}
+
+Proof proof_of(const Message& request, const image::Secret& secret) {
+    Datagram asked;
+    Writer writer(asked);
+    writer.bytes(request.request.bytes);
+    write_what_is_asked(writer, request);
+    Proof proof;
+    crypto_auth_hmacsha512256(proof.data(), asked.data(), asked.size(), secret.bytes);
+    return proof;
+}
+
+bool is_proof(const Message& request, const image::Secret& secret) {
+    Datagram asked;
+    Writer writer(asked);
+    writer.bytes(request.request.bytes);
+    write_what_is_asked(writer, request);
+    return crypto_auth_hmacsha512256_verify(request.proof.data(), asked.data(), asked.size(),
+                                            secret.bytes) == 0;
 }
 
 Datagram seal(Message message, const Key& key) {

@@ -15,7 +15,7 @@
 //
 // Bodies, where a text is its length in 2 bytes and then as many bytes:
 //   request                      user 4, outer user 4, image id 16, directory text, ticket text, program text,
-//                                log text
+//                                log text, proof 32
 //   hello, cancel, acknowledge   empty
 //   working                      nonce of the datagram it answers 8
 //   welcome                      that nonce 8, host text
@@ -29,6 +29,7 @@
 #include "image/format.h"
 #include "remote/key.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -61,6 +62,10 @@ enum class MessageKind : std::uint8_t {
     acknowledge = 8, // caller -> rexecd: the ticket says that I know; the image may go
 };
 
+// That a request comes from somebody who can read the image: a MAC under the image's secret over the
+// request's id and all else that it says.
+using Proof = std::array<std::uint8_t, mac_size>;
+
 struct Message {
     MessageKind kind{};
     image::Id request{};
@@ -77,6 +82,7 @@ struct Message {
     std::string ticket;     // request: a name in it
     std::string program;    // request: the program's own name, for people
     std::string log;        // request: pattern of its name; resumed: path of what it became
+    Proof proof{};          // request: proof_of() it
 
     std::string host;        // welcome
     std::int64_t pid = 0;    // resumed; 0 when it is not known any more
@@ -87,6 +93,9 @@ struct Message {
 
 bool is_answer(MessageKind kind);
 std::uint64_t new_nonce(); // never 0
+
+Proof proof_of(const Message& request, const image::Secret& secret);
+bool is_proof(const Message& request, const image::Secret& secret); // in constant time
 
 using Datagram = std::vector<std::uint8_t>;
 

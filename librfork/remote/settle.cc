@@ -72,9 +72,11 @@ Outcome settle(const Unsettled& errand) {
     Absence absence(errand.asked_ms);
     Met met;
     for (int pause = first_pause_ms;; pause = std::min(pause * 2, longest_pause_ms)) {
-        const Outcome outcome = try_give_up(errand.directory, errand.ticket, true, met);
+        const Outcome outcome = try_give_up(errand.directory.get(), errand.ticket, true, met);
         if (outcome != Outcome::unclear)
             return outcome;
+        if (met.error == ESTALE)
+            errand.directory.open_again();
         if (absence.counts(met.error == 0))
             return errand.said_resumed || met.running ? Outcome::runs : Outcome::given_up;
         notices.maybe_say(errand.ticket, met.error);

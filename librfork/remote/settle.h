@@ -2,6 +2,7 @@
 #pragma once
 
 #include "remote/ticket.h"
+#include "remote/user_directory.h"
 
 #include <cstdint>
 #include <string>
@@ -9,7 +10,7 @@
 namespace rfork::remote {
 
 struct Unsettled {
-    int directory;             // the user's in the spool
+    OpenDirectory& directory;  // the user's in the spool
     const std::string& ticket; // in it
     bool said_resumed;         // the target says that the copy runs
     std::int64_t asked_ms;     // when it was asked first, by boottime_ms()

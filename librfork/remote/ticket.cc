@@ -91,12 +91,13 @@ Outcome try_give_up(int directory, std::string_view ticket, bool caller, Met& me
         return Outcome::unclear;
     }
     met.running = met.running || names.running[0] || names.acknowledged[0];
-    if (names.given_up)
-        return Outcome::given_up;
     if (names.acknowledged[0])
         return Outcome::runs;
-    if (names.running[0] && (!caller || acknowledge(directory, names.running, met.error)))
-        return Outcome::runs;
+    if (names.running[0])
+        return !caller || acknowledge(directory, names.running, met.error) ? Outcome::runs
+                                                                          : Outcome::unclear;
+    if (names.given_up && !names.ticket)
+        return Outcome::given_up;
     if (names.none() && met.error == ENOENT)
         met.error = 0;
     return Outcome::unclear;

@@ -108,6 +108,12 @@ bool is_private_directory(const struct stat& status, uid_t owner) {
     return S_ISDIR(status.st_mode) && status.st_uid == owner && !(status.st_mode & 077);
 }
 
+int OpenDirectory::get() {
+    if (!fd_.is_there())
+        fd_.reset(open(path_.c_str(), directory_flags));
+    return fd_.get();
+}
+
 Result<UserDirectory> find_or_make_user_directory(const std::string& spool) {
     Result<std::string> path = absolute(spool);
     if (!path)

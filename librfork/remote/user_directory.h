@@ -8,10 +8,12 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "base/watched_fd.h"
 
 #include <string>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <utility>
 
 namespace rfork::remote {
 
@@ -25,6 +27,18 @@ struct UserDirectory {
 
 // Finds the calling process's own in `spool`, or makes one.
 Result<UserDirectory> find_or_make_user_directory(const std::string& spool);
+
+// The same later, by path: opened when it is needed, and again when it is not there any more.
+class OpenDirectory {
+  public:
+    explicit OpenDirectory(std::string path) : path_(std::move(path)) {}
+    int get(); // -1, and errno, if it cannot be opened now
+    void open_again() { fd_.reset(); } // its server has forgotten it (ESTALE)
+
+  private:
+    std::string path_;
+    WatchedFd fd_;
+};
 
 // Somebody's own, and closed to all others.
 bool is_private_directory(const struct stat& status, uid_t owner);

@@ -34,7 +34,7 @@ void seal_again(const Message& message, std::size_t size) {
             again->directory == message.directory && again->user == message.user && again->outer_user == message.outer_user &&
             again->program == message.program && again->log == message.log &&
             again->running == message.running && again->host == message.host &&
-            again->answers == message.answers &&
+            again->answers == message.answers && again->proof == message.proof &&
             again->pid == message.pid && again->error == message.error &&
             again->sentence == message.sentence &&
             std::memcmp(&again->request, &message.request, sizeof(message.request)) == 0 &&

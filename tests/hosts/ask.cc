@@ -114,8 +114,10 @@ int main(int argc, char** argv) {
     test::Conversation rexecd(argv[1], "ask");
 
     const auto send = [&] {
+        remote::Message message = options.message;
+        test::prove(message);
         const remote::Datagram datagram =
-            test::with_right_mac(test::content_of(options.message, key, options.offset), key);
+            test::with_right_mac(test::content_of(message, key, options.offset), key);
         for (int i = 0; i < options.copies; ++i)
             rexecd.send(datagram);
     };

@@ -1,6 +1,7 @@
 // What the hostile clients share: a socket, and datagrams that seal() would not make.
 #pragma once
 
+#include "image/reader.h"
 #include "remote/address.h"
 #include "remote/key.h"
 #include "remote/protocol.h"
@@ -13,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <fcntl.h>
 #include <optional>
 #include <poll.h>
 #include <string>
@@ -81,6 +83,21 @@ inline void name_ticket(remote::Message& message, const std::string& path) {
     const std::size_t prefix = std::string(image::ticket_prefix).size();
     if (message.ticket.size() > prefix)
         message.image = id_from(message.ticket.substr(prefix));
+}
+
+// As only somebody can who may read the image, here in the spool.
+inline void prove(remote::Message& message) {
+    image::Secret secret{};
+    const char* spool = std::getenv("RFORK_SPOOL");
+    const std::string path =
+        std::string(spool ? spool : "") + "/" + message.directory + "/" + message.ticket;
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd >= 0) {
+        if (const auto header = image::read_front(fd))
+            secret = header->secret;
+        ::close(fd);
+    }
+    message.proof = remote::proof_of(message, secret);
 }
 
 class Conversation {

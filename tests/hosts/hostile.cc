@@ -24,6 +24,7 @@ Message request_for(const std::string& name) {
     message.kind = MessageKind::request;
     message.request = remote::new_id();
     test::name_ticket(message, name);
+    test::prove(message);
     return message;
 }
 

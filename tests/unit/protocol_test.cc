@@ -51,6 +51,29 @@ TEST_CASE("a request arrives as it was sent") {
     CHECK(got->log == a_request().log);
 }
 
+TEST_CASE("a request proves that its sender has read the image, for just what it says") {
+    const auto got = there_and_back(a_request());
+    REQUIRE(got);
+    CHECK(is_proof(*got, some_secret()));
+    image::Secret other = some_secret();
+    other.bytes[31] ^= 1;
+    CHECK_FALSE(is_proof(*got, other));
+    const auto changed = [&](auto change) {
+        Message message = *got;
+        change(message);
+        return is_proof(message, some_secret());
+    };
+    CHECK_FALSE(changed([](Message& m) { m.request = id_of(77); }));
+    CHECK_FALSE(changed([](Message& m) { m.user = 1; }));
+    CHECK_FALSE(changed([](Message& m) { m.outer_user = 1; }));
+    CHECK_FALSE(changed([](Message& m) { m.image = id_of(77); }));
+    CHECK_FALSE(changed([](Message& m) { m.directory += "x"; }));
+    CHECK_FALSE(changed([](Message& m) { m.ticket += "x"; }));
+    CHECK_FALSE(changed([](Message& m) { m.log += "x"; }));
+    CHECK_FALSE(changed([](Message& m) { m.program += "x"; }));
+    CHECK_FALSE(changed([](Message& m) { m.proof[0] ^= 1; }));
+}
+
 TEST_CASE("every answer arrives as it was sent") {
     CHECK(there_and_back(answer_of(MessageKind::working))->kind == MessageKind::working);
 

@@ -25,12 +25,12 @@ void report_kind(int report, Outcome::Kind kind) {
 
 // What a job's runner does is the job's "program".
 void work(const Job& job, int report) {
-    if (job.program == "dies")
+    if (job.request.program == "dies")
         return;
-    if (job.program == "stops") // as its user may make it, at any time
+    if (job.request.program == "stops") // as its user may make it, at any time
         ::raise(SIGSTOP);
     report_kind(report, Outcome::proved);
-    if (job.program == "stops when proved")
+    if (job.request.program == "stops when proved")
         ::raise(SIGSTOP);
     report_kind(report, Outcome::resumed);
 }
@@ -47,7 +47,7 @@ struct World {
 
     Runners::Started start(const char* how, uid_t user = 1000, in_addr_t source = 1) {
         Job job;
-        job.program = how;
+        job.request.program = how;
         job.user = user;
         why = {};
         return runners.start(id_of(++last), job, source, why);

@@ -21,6 +21,13 @@ inline image::Id id_of(std::uint8_t byte) {
     return id;
 }
 
+inline image::Secret some_secret() {
+    image::Secret secret;
+    for (std::size_t i = 0; i < sizeof secret.bytes; ++i)
+        secret.bytes[i] = static_cast<std::uint8_t>(3 * i + 2);
+    return secret;
+}
+
 inline remote::Message a_request() {
     remote::Message message;
     message.kind = remote::MessageKind::request;
@@ -32,6 +39,7 @@ inline remote::Message a_request() {
     message.ticket = "rfork.00112233445566778899aabbccddeeff";
     message.program = "sim";
     message.log = "%n.out";
+    message.proof = remote::proof_of(message, some_secret());
     return message;
 }
 
