@@ -210,7 +210,7 @@ void Server::runner_ended(const Runners::Ended& ended) {
         answer.pid = outcome.pid;
         answer.running = outcome.running;
         answer.log = outcome.log;
-        return finish(ended.request, true, answer);
+        return finish(ended.request, true, answer, outcome.program > 0);
     }
     case Outcome::missing:
         if (!requests_.is_missing_for_good(ended.request, now()))
@@ -246,7 +246,7 @@ void Server::watch(const image::Id& request, const Outcome& outcome) {
     housekeeping_.program_started(std::move(program));
 }
 
-void Server::finish(const image::Id& request, bool proved, const Answer& answer) {
+void Server::finish(const image::Id& request, bool proved, const Answer& answer, bool is_news) {
     auto pending = pending_.extract(request);
     if (!pending)
         return;
@@ -257,11 +257,20 @@ void Server::finish(const image::Id& request, bool proved, const Answer& answer)
         send(request, nonce, answer, caller);
     const std::string who =
         job.request.directory + "/" + job.request.ticket + " for " + remote::address_text(caller.address);
-    if (answer.kind == MessageKind::resumed)
+    if (is_news)
         log(Level::info, who + ": runs as process " + std::to_string(answer.pid) +
                              (answer.log.empty() ? "" : ", output: " + quoted(answer.log)));
-    else if (proved || unproved_.may_answer(now().steady, 1)) // else anybody could fill the log
+    else if (!may_log(proved)) // anybody can ask for it as often as he likes
+        return;
+    else if (answer.kind == MessageKind::resumed)
+        log(Level::info, who + ": has been started already, as process " +
+                             std::to_string(answer.pid) + ", says its ticket");
+    else
         log(Level::notice, who + ": refused: " + answer.sentence);
+}
+
+bool Server::may_log(bool proved) {
+    return proved ? proved_.may_answer(now().steady) : unproved_.may_answer(now().steady, 1);
 }
 
 // Without an answer: the caller will ask again, or not.

@@ -41,7 +41,10 @@ class Server {
     void start_runner(const rfork::remote::Message& request, const Peer& from);
     void runner_ended(const Runners::Ended& ended);
     void watch(const rfork::image::Id& request, const Outcome& outcome);
-    void finish(const rfork::image::Id& request, bool proved, const Answer& answer);
+    // `is_news`: it has been started just now.
+    void finish(const rfork::image::Id& request, bool proved, const Answer& answer,
+                bool is_news = false);
+    bool may_log(bool proved);
     void drop(const rfork::image::Id& request);
     void send(const rfork::image::Id& request, std::uint64_t nonce, const Answer& answer,
               const Peer& to);
@@ -67,7 +70,7 @@ class Server {
     };
     std::map<rfork::image::Id, Pending, IdOrder> pending_;
 
-    Nuisance strangers_, crowd_, skewed_, unproved_;
+    Nuisance strangers_, crowd_, skewed_, unproved_, proved_;
 };
 
 } // namespace rexecd

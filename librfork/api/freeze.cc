@@ -45,6 +45,8 @@ Result<std::optional<Frozen>> try_to_freeze(const Session& session, const Freeze
     if (!mailbox->done) {
         const int status = wait_for_copy(copy);
         remove_temporary(order);
+        if (order.travels) // it may have got that name already, and nobody has been asked to run it
+            unlink((order.directory + "/" + order.name).c_str());
         return copy_died(status, order);
     }
     if (mailbox->error || mailbox->lacks_memory)

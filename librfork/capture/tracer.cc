@@ -455,7 +455,9 @@ Result<void> Tracer::inquire() {
                           nullptr, 0) != -ETIMEDOUT)
             continue;
         if (now_ns() > deadline_)
-            return died(tracees_[first].tid);
+            return Error{EAGAIN, "thread " + std::to_string(tracees_[first].tid) +
+                                     " has not answered for ten seconds: this host has too much to "
+                                     "do; try again later"};
         for (std::size_t i = first; i < tracees_.size(); ++i)
             if (!inquiries_[i].answered && !keep_going(tracees_[i].tid))
                 return died(tracees_[i].tid);
