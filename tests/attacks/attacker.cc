@@ -109,6 +109,7 @@ int ask(const std::string& host, Message message, int count) {
     test::Conversation rexecd(host, "attacker");
     for (int i = 0; i < count; ++i) {
         message.request = remote::new_id();
+        test::prove(message);
         rexecd.send(remote::seal(message, secret));
         if (i % 16 == 15)
             ::usleep(20'000);
@@ -136,6 +137,7 @@ int ask(const std::string& host, Message message, int count) {
 int change(const std::string& host, Message message, const std::string& other) {
     const remote::Key secret = key();
     test::Conversation rexecd(host, "attacker");
+    test::prove(message);
     Message changed = message;
     changed.user = changed.outer_user = std::uint32_t(std::stoul(other));
     rexecd.send(remote::seal(message, secret));
