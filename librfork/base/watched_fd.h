@@ -2,6 +2,7 @@
 // another thread may close all that it does not know, and have the number again for itself.
 #pragma once
 
+#include <cerrno>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,15 +24,27 @@ class WatchedFd {
     }
     int get() const { return fd_; }
     void reset(int fd = -1) {
-        if (is_there()) // else the number is the program's
+        if (fd_ >= 0 && !is_another())
             close(fd_);
         struct stat status {};
-        fd_ = fd >= 0 && fstat(fd, &status) == 0 ? fd : -1;
+        if (fd >= 0 && fstat(fd, &status) != 0) {
+            close(fd);
+            fd = -1;
+        }
+        fd_ = fd;
         device_ = status.st_dev;
         inode_ = status.st_ino;
     }
 
   private:
+    // The number is nobody's, or the program's. A file system that does not answer tells neither.
+    bool is_another() const {
+        struct stat now;
+        if (fstat(fd_, &now) != 0)
+            return errno == EBADF;
+        return now.st_dev != device_ || now.st_ino != inode_;
+    }
+
     int fd_ = -1;
     dev_t device_ = 0;
     ino_t inode_ = 0;
