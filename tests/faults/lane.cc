@@ -108,6 +108,13 @@ std::vector<Program> programs_of(const Setting& s) {
     };
 }
 
+// What else goes wrong can keep the caller from cleaning up, or comes when it has.
+bool kills_only(const std::vector<Fault>& faults) {
+    return std::all_of(faults.begin(), faults.end(), [](const Fault& fault) {
+        return fault.action == Action::kill || fault.action == Action::kill_after;
+    });
+}
+
 } // namespace
 
 Lane::Lane(const Setting& setting) : setting_(setting), zygote_(programs_of(setting)) {
@@ -456,6 +463,14 @@ void Lane::kill_the_rest() {
 
 void Lane::judge(Verdict& verdict) {
     moves_ ? judge_move(verdict) : judge_fork(verdict);
+    if (verdict.outcome.starts_with("-1 ") && kills_only(faults_) && ticket_is_left())
+        complain("the caller was told -1, and its ticket is left", verdict);
+}
+
+bool Lane::ticket_is_left() const {
+    const auto names = names_in(setting_.spool);
+    return std::any_of(names.begin(), names.end(),
+                       [](const fs::path& path) { return is_ticket(path.filename().string()); });
 }
 
 void Lane::judge_move(Verdict& verdict) {

@@ -76,6 +76,7 @@ class Lane {
     bool daemon_is_ready() const;
     void finish(Verdict& verdict);
     void judge(Verdict& verdict);
+    bool ticket_is_left() const;
     void judge_move(Verdict& verdict);
     void judge_fork(Verdict& verdict);
     bool all_quiet();
