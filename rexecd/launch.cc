@@ -1,8 +1,8 @@
 // The new process, as the image's stub meets it:
 //
 //   descriptors   0 /dev/null, 1 and 2 the log, 3 the status pipe, and no others
-//   environment   RFORK_TICKET for the stub, RFORK_LOG, the path of the log, for what it tells the
-//                 monitor, and RFORK_CPU, RFORK_PID, RFORK_FILES if rexecd has them: the
+//   environment   RFORK_TICKET for the stub, RFORK_OUTPUT, the path of the log, for what it tells
+//                 the monitor, and RFORK_CPU, RFORK_PID, RFORK_FILES if rexecd has them: the
 //                 administrator's word
 //   session       a new one, of which it is the leader; so all that it starts, and that does not
 //                 start a session of its own, can be found by its group when it has ended
@@ -34,7 +34,7 @@ std::vector<std::string> environment_of(const Start& start, const std::string& l
     std::vector<std::string> environment = {std::string(image::ticket_variable) + "=" +
                                             std::to_string(status_number) + "," + start.attempt +
                                             "," + start.ticket_path,
-                                            "RFORK_LOG=" + log};
+                                            "RFORK_OUTPUT=" + log};
     for (const char* name : {"RFORK_CPU", "RFORK_PID", "RFORK_FILES"}) // rfork-image(5)
         if (const char* value = ::getenv(name))
             environment.push_back(std::string(name) + "=" + value);
@@ -45,7 +45,7 @@ std::vector<std::string> environment_of(const Start& start, const std::string& l
 bool place_descriptors(const Start& start, int log, int status) {
     int from[] = {::open("/dev/null", O_RDONLY | O_CLOEXEC), log, log, status, start.image};
     for (int& fd : from)
-        if ((fd = ::fcntl(fd, F_DUPFD_CLOEXEC, 64)) < 0)
+        if ((fd = ::fcntl(fd, F_DUPFD_CLOEXEC, first_free)) < 0)
             return false;
     for (int number = 0; number < first_free; ++number)
         if (::dup2(from[number], number) < 0)
@@ -88,7 +88,8 @@ Error prepare_and_execute(const Start& start, Launched& launched, int& status) {
     launched.log = log->file;
     launched.log_is_new = log->is_new;
     if (!place_descriptors(start, log->fd.release(), status))
-        return system_error(errno, "cannot prepare the process for the image",
+        return system_error(errno == EINVAL ? EMFILE : errno, // a limit below the least number
+                            "cannot prepare the process for the image",
                             "raise the limit on open files of rexecd (ulimit -n)");
     status = status_number;
     execute(start, launched.log.path);

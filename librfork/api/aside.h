@@ -1,6 +1,6 @@
-// A step that must not happen among the caller's descriptors: closing any descriptor of a file drops
-// all locks that its process has on it (fcntl(2)), and the caller may have locked the very file that
-// this library wants to read.
+// A step that must not happen among the caller's descriptors: closing any descriptor of a file
+// drops all locks that its process has on it (fcntl(2)), and the caller may have locked the very
+// file that this library wants to read.
 #pragma once
 
 #include "api/session.h"

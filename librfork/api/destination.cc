@@ -3,6 +3,7 @@
 #include "api/last_error.h"
 #include "api/public.h"
 #include "base/notice.h"
+#include "base/printable.h"
 #include "remote/spool.h"
 
 #include <algorithm>
@@ -45,7 +46,7 @@ void tell_where(const remote::Errand& errand, const remote::Reply& reply, bool e
         if (reply.pid)
             line += " as process " + std::to_string(reply.pid);
         if (!reply.log.empty())
-            line += "; output: " + reply.log;
+            line += "; output: " + printable(reply.log);
         write_notice(line + "\n");
     }
     errno = before;

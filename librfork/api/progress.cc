@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <poll.h>
 #include <string>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -41,7 +42,11 @@ std::string size_text(std::uint64_t bytes) {
     return text;
 }
 
+// A terminal that has been stopped (^S) must not stop the program.
 void write_to_stderr(const std::string& text) {
+    pollfd ready{STDERR_FILENO, POLLOUT, 0};
+    if (arch::syscall(SYS_poll, &ready, 1, 0) != 1 || ready.revents != POLLOUT)
+        return;
     arch::syscall(SYS_write, STDERR_FILENO, text.data(), text.size());
 }
 

@@ -49,7 +49,8 @@ Result<sockaddr_in> resolve(const char* host) {
 }
 
 Result<remote::Key> read_key(const Session& session, const std::string& file) {
-    Result<remote::Key> key = Error{EINTR, "the process that was to read the key was killed: try again"};
+    Result<remote::Key> key =
+        Error{EINTR, "the process that was to read the key was killed: try again"};
     if (Result<void> r = aside(session, [&] { key = remote::read_key(file); }); !r)
         return r.error();
     return key;

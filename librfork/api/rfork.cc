@@ -113,8 +113,10 @@ extern "C" int rfork_session_run(Session* session, const char* argument, const r
     session->caller_errno = errno;
     session->without_tsc = clock.opened();
     if (call_in_progress)
-        return fail({EBUSY, "a signal handler called rfork() while it was running: leave it to the "
-                            "program's main flow"});
+        return fail({EBUSY, "a call of this thread is still under way: either a signal handler has "
+                            "called rfork() while it was running (leave that to the program's main "
+                            "flow), or one has left it by siglongjmp() or the like (a handler must "
+                            "return)"});
     ActiveSession active(session);
     if (Result<void> r = check_own_sections(); !r)
         return fail(r.error());

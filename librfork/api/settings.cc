@@ -32,6 +32,18 @@ Result<int> milliseconds(const char* name, int otherwise) {
     return int(ms);
 }
 
+// Its other words are for images, whose stub reads them (rfork-image(5)).
+Result<bool> trusts_files() {
+    const char* value = secure_getenv("RFORK_FILES");
+    const std::string_view word = value ? value : "";
+    if (word.empty() || word == "check" || word == "rollback")
+        return false;
+    if (word == "trust")
+        return true;
+    return Error{EINVAL, "RFORK_FILES must be check, trust or rollback, and is '" +
+                             std::string(word) + "'"};
+}
+
 } // namespace
 
 Result<int> read_timeout() {
@@ -66,8 +78,10 @@ Result<Settings> read_settings() {
     if (!timeout)
         return timeout.error();
     settings.timeout_ms = *timeout;
-    const char* files = secure_getenv("RFORK_FILES"); // its other values are for images
-    settings.trusts_files = files && std::string_view(files) == "trust";
+    const Result<bool> trusts = trusts_files();
+    if (!trusts)
+        return trusts.error();
+    settings.trusts_files = *trusts;
     return settings;
 }
 

@@ -1,15 +1,23 @@
 // A line on standard error from inside somebody else's program.
 #pragma once
 
+#include <climits>
 #include <csignal>
 #include <ctime>
+#include <poll.h>
 #include <string_view>
 #include <unistd.h>
 
 namespace rfork {
 
-// The program must neither die nor stop of it, nor find a SIGPIPE it has not caused.
+// The program must neither die nor stop of it, nor wait for a reader that does not read (a full
+// pipe, a terminal after ^S): then the line is left out. Nor may it find a SIGPIPE it has not
+// caused.
 inline void write_notice(std::string_view line) {
+    pollfd ready{STDERR_FILENO, POLLOUT, 0};
+    if (poll(&ready, 1, 0) != 1 || !(ready.revents & POLLOUT))
+        return;
+    line = line.substr(0, PIPE_BUF); // which a pipe that says POLLOUT takes
     sigset_t mine, before, pending;
     sigemptyset(&mine);
     sigaddset(&mine, SIGPIPE);

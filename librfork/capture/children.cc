@@ -33,12 +33,27 @@ struct Children {
     bool listed = true;
 };
 
-// `number` is what /proc calls it, which may be mounted in another pid namespace.
-void add(const std::string& number, std::span<const pid_t> ours, Children& children) {
+// A process has an id in each pid namespace, from that of /proc inwards.
+std::vector<std::string> ids_of(const std::string& status) {
+    const std::string line = field(status, "NSpid");
+    constexpr const char* blank = " \t";
+    std::vector<std::string> ids;
+    for (std::size_t at = line.find_first_not_of(blank), end; at != std::string::npos;
+         at = line.find_first_not_of(blank, end)) {
+        end = std::min(line.find_first_of(blank, at), line.size());
+        ids.push_back(line.substr(at, end - at));
+    }
+    return ids;
+}
+
+// `number` is what /proc calls it, which may be mounted in another pid namespace. We call it by the
+// last of our own `levels`; a child in a pid namespace of its own has further ids there.
+void add(const std::string& number, std::size_t levels, std::span<const pid_t> ours,
+         Children& children) {
     int error = 0;
     const std::string status = text_of("/proc/" + number + "/status", error);
-    const std::string pids = field(status, "NSpid");
-    const std::string own = pids.empty() ? number : pids.substr(pids.find_last_of(" \t") + 1);
+    const std::vector<std::string> ids = ids_of(status);
+    const std::string own = ids.size() < levels || !levels ? number : ids[levels - 1];
     const pid_t pid = pid_t(std::atoi(own.c_str()));
     if (pid == pid_t(arch::syscall(SYS_getpid)) ||
         std::find(ours.begin(), ours.end(), pid) != ours.end())
@@ -49,13 +64,14 @@ void add(const std::string& number, std::span<const pid_t> ours, Children& child
                                     (ended ? ", which has ended)" : ")"));
 }
 
-void add_of_thread(const std::string& directory, std::span<const pid_t> ours, Children& children) {
+void add_of_thread(const std::string& directory, std::size_t levels, std::span<const pid_t> ours,
+                   Children& children) {
     int error = 0;
     const std::string list = text_of(directory + "/children", error);
     if (error == ENOENT && access((directory + "/stat").c_str(), F_OK) == 0)
         children.listed = false; // no CONFIG_PROC_CHILDREN
     for (std::size_t at = 0, end; (end = list.find(' ', at)) != std::string::npos; at = end + 1)
-        add(list.substr(at, end - at), ours, children);
+        add(list.substr(at, end - at), levels, ours, children);
 }
 
 Result<Children> children_of(const OwnFacts& facts, std::span<const pid_t> ours) {
@@ -63,6 +79,9 @@ Result<Children> children_of(const OwnFacts& facts, std::span<const pid_t> ours)
     UniqueFd fd(open(tasks.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd)
         return system_error(errno, "cannot list the threads of the process", "mount /proc");
+    int error = 0;
+    const std::size_t levels =
+        ids_of(text_of(process_directory(facts.directory) + "/status", error)).size();
     Children children;
     alignas(8) char buffer[8192];
     long got;
@@ -70,10 +89,12 @@ Result<Children> children_of(const OwnFacts& facts, std::span<const pid_t> ours)
         for (long at = 0; at < got;) {
             const auto* entry = reinterpret_cast<const dirent64*>(buffer + at);
             if (entry->d_name[0] != '.')
-                add_of_thread(tasks + "/" + entry->d_name, ours, children);
+                add_of_thread(tasks + "/" + entry->d_name, levels, ours, children);
             at += entry->d_reclen;
         }
     }
+    if (got < 0)
+        return system_error(int(-got), "cannot list the threads of the process");
     return children;
 }
 

@@ -1,9 +1,11 @@
 // Landlock, a sandbox that a process puts itself in, and that nothing in /proc speaks of.
 #pragma once
 
+#include "base/result.h"
+
 namespace rfork::capture {
 
 // Of a process with no_new_privs, which one without rights needs for it.
-bool is_in_landlock_domain();
+Result<bool> is_in_landlock_domain();
 
 } // namespace rfork::capture

@@ -14,6 +14,13 @@ void append(std::string& list, const char* separator, const std::string& item) {
     list += item;
 }
 
+// The end of a long path tells more than its beginning.
+std::string shortened(const std::string& item) {
+    constexpr std::size_t kept = room / 2;
+    return item.size() <= room ? item
+                               : item.substr(0, kept) + " ... " + item.substr(item.size() - kept);
+}
+
 // Joins what fits, the first in any case, and tells how many did not.
 class Enumeration {
   public:
@@ -21,7 +28,7 @@ class Enumeration {
         if (left_out_ > 0 || (!text_.empty() && text_.size() + item.size() > room))
             ++left_out_;
         else
-            append(text_, "; ", item);
+            append(text_, "; ", shortened(item));
     }
     std::string text() const {
         return left_out_ ? text_ + "; and " + std::to_string(left_out_) + " more" : text_;

@@ -333,9 +333,14 @@ Result<void> Self::check_capturable() const {
         return cannot_carry("the calling thread has registered restartable sequences by itself "
                             "(rseq(2))",
                             "take them back before the call");
-    if (std::atoi(field(status(), "NoNewPrivs").c_str()) && is_in_landlock_domain())
-        return cannot_carry("the process is confined by Landlock",
-                            "call rfork() before that, or start the program outside");
+    if (std::atoi(field(status(), "NoNewPrivs").c_str())) {
+        const Result<bool> confined = is_in_landlock_domain();
+        if (!confined)
+            return confined.error();
+        if (*confined)
+            return cannot_carry("the process is confined by Landlock",
+                                "call rfork() before that, or start the program outside");
+    }
     if (has_own_seccomp_filter(status()))
         return cannot_carry("the process has installed a seccomp filter",
                             "call rfork() before that");

@@ -1,6 +1,6 @@
 // The ticket of a copy: a name in the user's directory of the spool that can be renamed once.
 //
-//   rfork.<id>                             nobody has decided yet; for a single copy it is the image
+//   rfork.<id>                             nobody has decided yet; of a single copy it is the image
 //   rfork.<id>.run.<attempt>.<host>.<pid>  a stub has won: the copy runs, or ran
 //   rfork.<id>.ack.<attempt>.<host>.<pid>  the caller knows it, and has returned PARENT
 //   rfork.<id>.back                        given up: no copy runs, nor will
@@ -25,6 +25,6 @@ inline constexpr char acknowledged_mark[] = ".ack.";
 inline constexpr char given_up_mark[] = ".back";
 
 inline constexpr unsigned id_digits = 32;
-inline constexpr unsigned max_file_name = 255;
+inline constexpr unsigned max_directory = 1023; // bytes, of the path of the ticket's directory
 
 } // namespace rfork::image

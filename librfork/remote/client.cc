@@ -1,5 +1,6 @@
 #include "remote/client.h"
 
+#include "base/printable.h"
 #include "base/unique_fd.h"
 #include "base/watched_fd.h"
 #include "remote/ticket.h"
@@ -46,6 +47,10 @@ std::uint64_t realtime_ns() {
 // The longest for which an honest rexecd says "working", and a little: then it must be another who
 // says so.
 constexpr std::int64_t longest_work_ms = 720'000;
+
+bool is_errno(int number) {
+    return number > 0 && number < 4096;
+}
 
 Message make(MessageKind kind, const Errand& errand) {
     Message m;
@@ -199,6 +204,7 @@ class Conversation {
 
     bool receive(const Message& message) {
         refused_since_ = 0;
+        worked_ = worked_ || message.kind == MessageKind::working;
         if (message.kind != MessageKind::working || sent_.is_first_sign_of_work(message.answers))
             last_sign_of_life_ = now_ms();
         switch (message.kind) {
@@ -211,8 +217,8 @@ class Conversation {
             return question_ == MessageKind::request && is_borne_out(message);
         case MessageKind::refused:
             reply_.kind = Reply::refused;
-            reply_.error = {message.error ? message.error : EIO,
-                            errand_.host + ": " + message.sentence};
+            reply_.error = {is_errno(message.error) ? message.error : EIO,
+                            errand_.host + ": " + one_line(message.sentence)};
             return true;
         default:
             return false;
@@ -241,8 +247,15 @@ class Conversation {
 
     void explain_silence() {
         if (not_borne_out_since_) {
-            reply_.error = {EIO, errand_.host + " says that the copy runs, and the spool does not: do "
-                                                "both hosts have the same one?"};
+            reply_.error = {EIO, errand_.host +
+                                     " says that the copy runs, and the spool does not: do "
+                                     "both hosts have the same one?"};
+            return;
+        }
+        if (worked_ && !refused_since_ && now_ms() - last_sign_of_life_ < errand_.timeout_ms) {
+            reply_.error = {ETIMEDOUT, errand_.host +
+                                           " said for 12 minutes that it was at work: see "
+                                           "what keeps rexecd or the spool there"};
             return;
         }
         if (refused_since_)
@@ -254,7 +267,8 @@ class Conversation {
         else
             reply_.error = {ETIMEDOUT,
                             errand_.host + " gave no answer within " +
-                                std::to_string(errand_.timeout_ms) +
+                                std::to_string(std::min<std::int64_t>(errand_.timeout_ms,
+                                                                      longest_work_ms)) +
                                 " ms: see that the host is up, that rexecd runs there with the "
                                 "same key, and that no firewall stops its UDP port"};
     }
@@ -267,6 +281,7 @@ class Conversation {
     Reply reply_;
     std::optional<Welcome> welcome_;
     std::int64_t last_sign_of_life_ = 0;
+    bool worked_ = false;
     std::int64_t refused_since_ = 0;
     std::int64_t not_borne_out_since_ = 0;
     int last_error_ = 0;

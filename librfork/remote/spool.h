@@ -52,7 +52,7 @@ Entry parse_entry(std::string_view name); // its views are into `name`
 // "<ticket>.run.<attempt>" to "<ticket>.ack.<attempt>"; nothing if it is no such name.
 std::optional<std::string> acknowledged_name(std::string_view running);
 
-// The part of a running name that its stub is told, and what it makes of it.
+// Whether it is the part of a running name that rexecd chooses and tells the stub.
 bool is_attempt_id(std::string_view text);
 
 } // namespace rfork::remote

@@ -114,8 +114,9 @@ Outcome try_revoke(int directory, std::string_view ticket, std::string_view atte
         return names.acknowledged[0] || names.running[0] ? Outcome::runs : Outcome::unclear;
     Name back;
     give_up_name(back, ticket);
-    return rename_once(directory, names.running, back, met.error) == Renamed::yes ? Outcome::given_up
-                                                                              : Outcome::unclear;
+    return rename_once(directory, names.running, back, met.error) == Renamed::yes
+               ? Outcome::given_up
+               : Outcome::unclear;
 }
 
 } // namespace rfork::remote

@@ -1,13 +1,17 @@
 #include "remote/user_directory.h"
 
 #include "base/directory_names.h"
+#include "image/ticket.h"
 #include "remote/spool.h"
 
 #include <cerrno>
 #include <climits>
 #include <cstdio>
 #include <fcntl.h>
+#include <linux/openat2.h>
+#include <optional>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace rfork::remote {
@@ -58,31 +62,91 @@ Result<UniqueFd> open_spool(const std::string& spool) {
     return fd;
 }
 
-UniqueFd open_private(int spool, const std::string& name, uid_t user) {
-    UniqueFd fd(openat(spool, name.c_str(), directory_flags));
-    struct stat status;
-    if (fd && (fstat(fd.get(), &status) != 0 || !is_private_directory(status, user)))
-        fd.reset();
+// Not across a mount point: a neighbour may have mounted something (FUSE) that never answers.
+UniqueFd open_within(int spool, const std::string& name, int flags) {
+    open_how how{};
+    how.flags = unsigned(flags);
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV;
+    UniqueFd fd(int(syscall(SYS_openat2, spool, name.c_str(), &how, sizeof how)));
+    if (!fd && errno == ENOSYS) // says a sandbox that does not know the call
+        fd.reset(openat(spool, name.c_str(), flags));
     return fd;
 }
 
-// The first by name: two first calls at the same moment may have made two. One that cannot be opened
-// is not ours: in a user namespace all strangers have the number of nobody, and so has nobody.
-std::string find(int spool, uid_t user) {
+bool says_not_ours(int error) {
+    switch (error) {
+    case EACCES:
+    case EPERM:
+    case ELOOP:
+    case ENOENT:
+    case ENOTDIR:
+    case ESTALE:
+    case EXDEV:
+        return true;
+    }
+    return false;
+}
+
+// Only what looks like ours is opened for reading, and one that cannot be is not ours: in a user
+// namespace all strangers have the number of nobody, and so has nobody. No descriptor: not ours.
+Result<UniqueFd> open_private(int spool, const std::string& name, uid_t user) {
+    struct stat status;
+    UniqueFd fd = open_within(spool, name, directory_flags | O_PATH);
+    if (fd && (fstat(fd.get(), &status) != 0 || !is_private_directory(status, user)))
+        return UniqueFd();
+    if (fd)
+        fd.reset(openat(fd.get(), ".", directory_flags));
+    if (!fd && !says_not_ours(errno))
+        return system_error(errno, "cannot open " + name + " in the spool");
+    return fd;
+}
+
+// The first by name: two first calls at the same moment may have made two.
+template <class Candidate>
+Result<std::string> find_first(int spool, uid_t user, Candidate is_candidate) {
     std::string best;
+    std::optional<Error> failed;
     for_each_name(spool, [&](std::string_view each) {
         const std::string name(each);
-        if (user_of_directory(name) && (best.empty() || name < best) &&
-            open_private(spool, name, user))
+        const std::optional<uid_t> named = user_of_directory(name);
+        if (failed || !named || !is_candidate(*named) || (!best.empty() && name > best))
+            return;
+        const Result<UniqueFd> opened = open_private(spool, name, user);
+        if (!opened)
+            failed = opened.error();
+        else if (*opened)
             best = name;
     });
+    if (failed)
+        return *failed;
     return best;
 }
 
-// What mkdir(2) answers is not believed: an NFS client that asks twice hears EEXIST of its own work.
+// By the names first, since there may be very many of others; a host without our user namespace may
+// have called us differently.
+Result<std::string> find(int spool, uid_t user, uid_t outer_user) {
+    Result<std::string> best =
+        find_first(spool, user, [&](uid_t named) { return named == outer_user; });
+    if (best && best->empty())
+        best = find_first(spool, user, [&](uid_t named) { return named != outer_user; });
+    return best;
+}
+
+// Whatever a umask or a default ACL has made of its mode.
+void allow_owner(int spool, const std::string& name, uid_t user) {
+    struct stat status;
+    const UniqueFd fd = open_within(spool, name, directory_flags | O_PATH);
+    if (fd && fstat(fd.get(), &status) == 0 && status.st_uid == user &&
+        (status.st_mode & 0777) != 0700)
+        chmod(("/proc/self/fd/" + std::to_string(fd.get())).c_str(), 0700);
+}
+
+// What mkdir(2) answers is not believed: an NFS client that asks twice hears EEXIST of its own
+// work.
 Result<std::string> make(int spool, const std::string& path, uid_t user, uid_t outer_user) {
     const std::string name = user_directory_name(outer_user, new_id());
     const int error = mkdirat(spool, name.c_str(), 0700) == 0 ? 0 : errno;
+    allow_owner(spool, name, user);
     struct stat status;
     if (fstatat(spool, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
         return system_error(error ? error : errno,
@@ -126,7 +190,10 @@ Result<UserDirectory> find_or_make_user_directory(const std::string& spool) {
     UserDirectory directory;
     directory.user = user;
     directory.outer_user = outer_number(user);
-    directory.name = find(all->get(), user);
+    Result<std::string> found = find(all->get(), user, directory.outer_user);
+    if (!found)
+        return found.error();
+    directory.name = std::move(*found);
     if (directory.name.empty()) {
         Result<std::string> made = make(all->get(), *path, user, directory.outer_user);
         if (!made)
@@ -134,9 +201,16 @@ Result<UserDirectory> find_or_make_user_directory(const std::string& spool) {
         directory.name = std::move(*made);
     }
     directory.path = *path + "/" + directory.name;
-    directory.fd = open_private(all->get(), directory.name, user);
-    if (!directory.fd)
+    if (directory.path.size() > image::max_directory)
+        return Error{ENAMETOOLONG,
+                     "the path of the spool '" + *path +
+                         "' is too long: mount it, on all hosts, where it is shorter"};
+    Result<UniqueFd> opened = open_private(all->get(), directory.name, user);
+    if (!opened)
+        return opened.error();
+    if (!*opened)
         return Error{EPERM, directory.path + " was replaced while it was opened: try again"};
+    directory.fd = std::move(*opened);
     return directory;
 }
 

@@ -114,10 +114,7 @@ bool is_final(long error) {
 
 // One that was opened before its server started anew may be stale; by path there may be another.
 void open_directory_again(const Stub& stub) {
-    const char* path = stub.ticket_directory;
-    const long fd =
-        path[0] ? arch::syscall(__NR_open, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-                : -ENOENT;
+    const long fd = open_ticket_directory(stub);
     if (fd < 0)
         return;
     arch::syscall(__NR_dup3, fd, stub.spool_fd, O_CLOEXEC);
@@ -138,7 +135,8 @@ class Pause {
 
 // 0: won. ENOENT: somebody else has, or the ticket is gone. Else: it cannot be had on this host.
 long win(Stub& stub) {
-    bool may_be_on_its_way = false;
+    bool may_be_on_its_way = false, said = false;
+    const Deadline first_notice(2);
     for (Pause pause;; pause.take()) {
         const long r = arch::syscall(__NR_renameat, stub.spool_fd, stub.ticket, stub.spool_fd,
                                      stub.running);
@@ -154,6 +152,10 @@ long win(Stub& stub) {
             return -r;
         if (r == -ESTALE)
             open_directory_again(stub);
+        if (!said && first_notice.passed()) {
+            said = true;
+            note(stub, "waits for the spool to tell whether this copy may run:", stub.ticket);
+        }
     }
 }
 

@@ -71,7 +71,7 @@ bool take_path(const char* path, Stub& stub) {
     for (unsigned i = 0; path[i]; ++i)
         if (path[i] == '/')
             slash = i;
-    if (path[0] != '/' || slash == 0 || slash >= sizeof stub.ticket_directory || !path[slash + 1] ||
+    if (path[0] != '/' || slash == 0 || slash > image::max_directory || !path[slash + 1] ||
         !copy_text(stub.ticket, sizeof stub.ticket, path + slash + 1))
         return false;
     for (unsigned i = 0; i < slash; ++i)
@@ -115,7 +115,7 @@ const char* read_start(Stub& stub, const Start& start) {
     static constexpr char cpu_ignore[] = "RFORK_CPU=ignore";
     static constexpr char pid_new[] = "RFORK_PID=new";
     static constexpr char ticket_prefix[] = "RFORK_TICKET=";
-    static constexpr char log_prefix[] = "RFORK_LOG=";
+    static constexpr char log_prefix[] = "RFORK_OUTPUT=";
     static constexpr char files_prefix[] = "RFORK_FILES=";
     if (const char* name = *start.arguments; name && *name)
         Text(stub.called, sizeof stub.called) << name;

@@ -74,6 +74,8 @@ void write_line(const Stub& stub, std::uint64_t elapsed) {
     text << ", ";
     write_size(text, rate);
     text << "/s, " << (progress.all - progress.done) / rate + 1 << " s left";
+    if (!takes_a_line(stub.stream_fd[2]))
+        return;
     const unsigned size = text.size();
     for (unsigned i = size; i < progress.shown; ++i)
         text << " ";
@@ -118,7 +120,7 @@ void end_progress(const Stub& stub) {
     while (text.size() < stub.progress.shown)
         text << " ";
     text << "\r";
-    if (stub.progress.shown)
+    if (stub.progress.shown && takes_a_line(stub.stream_fd[2]))
         arch::syscall(__NR_write, stub.stream_fd[2], line, text.size());
     stub.progress.shown = 0;
 }

@@ -3,6 +3,7 @@
 
 #include <asm/unistd.h>
 #include <linux/errno.h>
+#include <linux/poll.h>
 
 namespace rfork::stub {
 namespace {
@@ -117,8 +118,13 @@ void fail(const Stub& stub, int error, const char* what, const char* detail) {
     __builtin_unreachable();
 }
 
+bool takes_a_line(int fd) {
+    pollfd ready{fd, POLLOUT, 0};
+    return fd >= 0 && arch::syscall(__NR_poll, &ready, 1, 0) == 1 && ready.revents == POLLOUT;
+}
+
 void note(const Stub& stub, const char* what, const char* detail) {
-    if (stub.stream_fd[2] < 0)
+    if (!takes_a_line(stub.stream_fd[2]))
         return;
     char line[sizeof stub.called + image::page_size]; // room for a path
     Text out(line, sizeof line);

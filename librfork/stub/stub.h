@@ -69,12 +69,13 @@ struct Stub {
     bool new_ids = false; // RFORK_PID=new
     Files files = Files::check;
     int status_fd = -1; // whoever started us listens there
-    char ticket_directory[1024] = {};
+    char ticket_directory[image::max_directory + 1] = {};
     char ticket[64] = {};
     char attempt[image::id_digits + 1] = {};
-    int spool_fd = -1;      // the ticket's directory
-    char running[200] = {};   // what the ticket is called once it is won
-    char log[513] = {};       // where the output goes, for the monitor
+    const char* ticket_path = nullptr; // of its directory, whoever has said it
+    int spool_fd = -1;                 // that directory
+    char running[200] = {};            // what the ticket is called once it is won
+    char log[513] = {};                // where the output goes, for the monitor
 
     int image_fd = -1;
     int stream_fd[3] = {-1, -1, -1};
@@ -117,8 +118,10 @@ inline constexpr int refusal_status = 125;
 
 // report.cc: "what 'detail': why", to the status pipe or to standard error, and the end.
 [[noreturn]] void fail(const Stub&, int error, const char* what, const char* detail = "");
-// "note: what 'detail'" to standard error, and on.
+// "note: what 'detail'" to standard error, and on; left out where that would have to wait.
 void note(const Stub&, const char* what, const char* detail);
+// Not so a full pipe, and a terminal after ^S: whoever writes there waits.
+bool takes_a_line(int fd);
 
 // owner.cc: whether a file that belongs to `user` belongs to whom it did.
 bool is_owner(const kinds::Owner&, std::uint32_t user);
@@ -258,6 +261,8 @@ bool is_link_to_executable(const char* name);
 // What the thread with that id is called now.
 std::int32_t tid_now(const Stub&, std::int32_t frozen_tid);
 
+// The ticket's directory, if it is its owner's alone, else -EINVAL (kinds/ticket).
+long open_ticket_directory(const Stub&);
 // claim.cc: wins the ticket of an image that travels, or ends.
 void claim(Stub&);
 // announce.cc: the program runs.

@@ -30,6 +30,13 @@ static pid_t start(int end_signal) {
     return child;
 }
 
+static int can_be_in(int namespaces) {
+    const pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD | namespaces, 0, 0, 0, 0);
+    if (child == 0)
+        _exit(0);
+    return child > 0 && waitpid(child, NULL, 0) == child;
+}
+
 static void let_end(pid_t child) {
     CHECK(kill(child, SIGKILL) == 0 && waitpid(child, NULL, __WALL) == child);
 }
@@ -84,6 +91,13 @@ int main(void) {
     child = start(SIGUSR1);
     refuses(child, "a child of mine)");
     let_end(child);
+
+    /* One with a pid of its own there, and another that we know. */
+    if (can_be_in(CLONE_NEWUSER | CLONE_NEWPID)) {
+        child = start(SIGCHLD | CLONE_NEWUSER | CLONE_NEWPID);
+        refuses(child, "a child of mine)");
+        let_end(child);
+    }
 
     pthread_t thread;
     volatile pid_t of_thread = 0;

@@ -3,7 +3,7 @@
 
 namespace rfork::stub {
 
-// Used when the program is about to run: announce() in stub/claim.cc.
+// Used when the program is about to run: announce() in stub/announce.cc.
 void restore_monitor(Stub&, const image::RecordHeader&) {}
 
 } // namespace rfork::stub

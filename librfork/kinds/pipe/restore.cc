@@ -1,6 +1,6 @@
 // A pipe is filled as its record says. A buffer of its own is made in another pipe and moved: what
-// is written into a pipe would be added to its last buffer where there is room in it. An end that the
-// program did not have is closed at last, and the other one has hung up again.
+// is written into a pipe would be added to its last buffer where there is room in it. An end that
+// the program did not have is closed at last, and the other one has hung up again.
 #include "kinds/pipe/record.h"
 
 #include "stub/stub.h"
