@@ -74,7 +74,8 @@ void end_all(const std::vector<pid_t>& children, int patience_ms) {
         pollfd ended{handle.get(), POLLIN, 0};
         if (!handle || ::poll(&ended, 1, std::max(int(left.count()), 0)) != 1)
             ::kill(child, SIGKILL);
-        if (handle && ::poll(&ended, 1, 1000) == 1) // one that hangs in a file system is left to init
+        // One that hangs in a file system is left to init.
+        if (handle && ::poll(&ended, 1, 1000) == 1)
             ::waitpid(child, nullptr, 0);
     }
 }

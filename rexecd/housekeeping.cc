@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <utility>
 
 namespace rexecd {
 
@@ -30,11 +31,13 @@ std::uint64_t steady_ns() {
 
 Housekeeping::Housekeeping(boost::asio::io_context& io, std::string spool, long stale_seconds,
                            bool allow_root)
-    : spool_(std::move(spool)), stale_seconds_(stale_seconds), allow_root_(allow_root), sweep_timer_(io), chore_timer_(io) {}
+    : spool_(std::move(spool)), stale_seconds_(stale_seconds), allow_root_(allow_root),
+      sweep_timer_(io), chore_timer_(io) {}
 
 void Housekeeping::sweep() {
     if (sweeper_ <= 0)
-        sweeper_ = fork_child(-1, [this](int) { sweep_spool(spool_, stale_seconds_, allow_root_); });
+        sweeper_ =
+            fork_child(-1, [this](int) { sweep_spool(spool_, stale_seconds_, allow_root_); });
     // Whoever asks for a short age wants to see it at work.
     sweep_timer_.expires_after(
         std::clamp(std::chrono::seconds(stale_seconds_), std::chrono::seconds(1), sweep_interval));
@@ -84,7 +87,7 @@ void Housekeeping::tell_end(Program program) {
 }
 
 void Housekeeping::do_chores_in(Pause pause) {
-    if (chores_soon_ || (!programs_.any_chores_later() && ends_.empty()))
+    if (chores_soon_ || (!programs_.any_chores_later() && ends_.empty() && chores_.empty()))
         return;
     chores_soon_ = pause == soon;
     chore_timer_.expires_after(pause); // cancels the one before
@@ -97,10 +100,12 @@ void Housekeeping::do_chores_in(Pause pause) {
 void Housekeeping::do_chores() {
     chores_soon_ = false;
     if (cleaner_ <= 0) {
-        Chores chores{programs_.take_chores(steady_ns()), std::move(ends_)};
-        ends_.clear();
-        if (!chores.empty())
-            cleaner_ = fork_child(-1, [&](int) { clean_up(spool_, chores, allow_root_); });
+        if (chores_.empty()) // else no child could be forked for them
+            chores_ = {programs_.take_chores(steady_ns()), std::exchange(ends_, {})};
+        if (!chores_.empty())
+            cleaner_ = fork_child(-1, [this](int) { clean_up(spool_, chores_, allow_root_); });
+        if (cleaner_ > 0)
+            chores_ = {};
     }
     do_chores_in(cleaner_ > 0 ? Pause(soon) : Pause(now_and_then));
 }

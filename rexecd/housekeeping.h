@@ -4,6 +4,7 @@
 #pragma once
 
 #include "rexecd/programs.h"
+#include "rexecd/sweep.h"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -37,6 +38,7 @@ class Housekeeping {
     bool allow_root_;
     Programs programs_;
     std::vector<Program> ends_; // to be written beside the logs
+    Chores chores_;             // taken, and no child has begun with them
     boost::asio::steady_timer sweep_timer_, chore_timer_;
     bool chores_soon_ = false;
     pid_t sweeper_ = 0, cleaner_ = 0;

@@ -1,6 +1,6 @@
-// Whose process it will be. The number in a request selects who we become; that it is his process is
-// then proved by a directory of the spool that is his own. His groups are those of this host's own
-// database.
+// Whose process it will be. The number in a request selects who we become; that it is his process
+// is then proved by a directory of the spool that is his own. His groups are those of this host's
+// own database.
 #pragma once
 
 #include "base/result.h"
@@ -19,8 +19,8 @@ struct Identity {
     bool is_our_own = false; // the user rexecd runs as, whose rights are left as they are
 };
 
-// Which of the two numbers that a request gives is that of a user here: the outer one, unless our own
-// user namespace knows no such number; then the caller lives in the same one.
+// Which of the two numbers that a request gives is that of a user here: the outer one, unless our
+// own user namespace knows no such number; then the caller lives in the same one.
 uid_t user_here(uid_t user, uid_t outer_user);
 
 // Refuses root unless `allow_root`, users whom this host does not know, and, when rexecd is not

@@ -115,7 +115,8 @@ Result<ProgramLog> open_program_log(const LogName& name, pid_t process) {
                                  " would be called like a file of rfork's own: choose another name "
                                  "by RFORK_LOG"};
     if (path.size() > remote::max_log_name)
-        return Error{ENAMETOOLONG, "the log's name becomes longer than 512 bytes: shorten RFORK_LOG"};
+        return Error{ENAMETOOLONG,
+                     "the log's name becomes longer than 512 bytes: shorten RFORK_LOG"};
     for (int number = 1; number <= names_to_try; ++number) {
         Result<ProgramLog> log = open_log(numbered(path, number), O_CREAT | O_EXCL);
         if (log || log.error().code != EEXIST) {
@@ -127,7 +128,8 @@ Result<ProgramLog> open_program_log(const LogName& name, pid_t process) {
             continue;
         return open_log(path, 0);
     }
-    return Error{EEXIST, "a thousand logs called " + quoted(path) + " are there already: remove some"};
+    return Error{EEXIST,
+                 "a thousand logs called " + quoted(path) + " are there already: remove some"};
 }
 
 std::string status_file_of(const std::string& log) {

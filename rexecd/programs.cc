@@ -59,7 +59,7 @@ std::optional<Program> Programs::ended(pid_t process, int status, std::uint64_t 
 void Programs::acknowledged(const rfork::image::Id& request) {
     for (Watched& each : watched_)
         if (std::memcmp(&each.program.request, &request, sizeof(request)) == 0)
-            acknowledged_ = each.acknowledged = true;
+            each.acknowledged = true;
 }
 
 Programs::Chores Programs::take_chores(std::uint64_t steady) {
@@ -72,7 +72,6 @@ Programs::Chores Programs::take_chores(std::uint64_t steady) {
         each.looked = steady;
         each.pause *= 2;
     }
-    acknowledged_ = false;
     auto ended = std::stable_partition(watched_.begin(), watched_.end(), [](const Watched& each) {
         return each.has_image || is_alive(each.program.process);
     });

@@ -58,7 +58,6 @@ class Programs {
     };
     Chores take_chores(std::uint64_t steady);
     bool any_chores_later() const { return !watched_.empty(); }
-    bool any_chores_soon() const { return acknowledged_; }
 
   private:
     struct Watched {
@@ -67,7 +66,6 @@ class Programs {
         std::uint64_t looked = 0, pause = 1'000'000'000; // nanoseconds
     };
     std::vector<Watched> watched_;
-    bool acknowledged_ = false;
 
     struct End {
         pid_t process;

@@ -8,11 +8,11 @@
 //   await      the stub tells through a pipe at which stage it failed, or that the program runs
 //
 // Which copy runs is decided by the ticket alone (docs/protocol.md). A stub that has not won it may
-// still be about to; so one that must end (it neither speaks nor dies) may be killed only by who has
-// won the ticket first. And one that was killed from outside may have won it a moment before, or may
-// win it yet, by a rename that is still on its way to the file server. When the pipe ends and no
-// word has come, no instruction of the program has run, nor can any: then what the stub has won is
-// taken back, and the caller goes on.
+// still be about to; so one that must end (it neither speaks nor dies) may be killed only by who
+// has won the ticket first. And one that was killed from outside may have won it a moment before,
+// or may win it yet, by a rename that is still on its way to the file server. When the pipe ends
+// and no word has come, no instruction of the program has run, nor can any: then what the stub has
+// won is taken back, and the caller goes on.
 #include "rexecd/runner.h"
 
 #include "image/status.h"
@@ -179,8 +179,8 @@ class Attempt {
         return remote::parse_entry(name).attempt.starts_with(id_);
     }
 
-    // Tries until it is decided. If none of the names is there any more, somebody has removed them by
-    // hand: then nobody can win, and there is no more to wait for.
+    // Tries until it is decided. If none of the names is there any more, somebody has removed them
+    // by hand: then nobody can win, and there is no more to wait for.
     template <class Try>
     remote::Outcome settle(Try attempt) {
         constexpr int tries = 300, tries_without_names = 8, longest_pause_ms = 200;

@@ -71,6 +71,11 @@ Runners::Started Runners::start(const Key& request, const Job& job, in_addr_t so
     if (child < 0)
         return why = too_busy(rfork::errno_text(errno)), Started::refused;
     runner->process.reset(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
+    if (!runner->process) { // nothing could end it, and its user can stop it
+        const int why_not = errno;
+        ::kill(child, SIGKILL);
+        return why = too_busy(rfork::errno_text(why_not)), Started::refused;
+    }
     Runner& started = *runner;
     runners_.emplace(request, std::move(runner));
     end_after(started, limits_.to_prove);

@@ -2,9 +2,9 @@
 //
 // Whoever has the key can ask in anybody's name, and a runner belongs to the user it has become,
 // who may stop it. So nobody can use up what others need: until a runner has proved its user it
-// counts among few, for half a minute at most, and fairly by where the request came from; after that
-// it counts for the proved user alone, who has a share. A runner that is
-// killed here proves nothing: the ticket decides.
+// counts among few, for half a minute at most, and fairly by where the request came from; after
+// that it counts for the proved user alone, who has a share. A runner that is killed here proves
+// nothing: the ticket decides.
 #pragma once
 
 #include "base/result.h"
@@ -34,8 +34,8 @@ class Runners {
     };
     using Work = std::function<void(const Job& job, int report)>; // in the child
 
-    // Called once for every runner; without an outcome when it died before it could report. `proved`
-    // says whether its user was.
+    // Called once for every runner; without an outcome when it died before it could report.
+    // `proved` says whether its user was.
     struct Ended {
         rfork::image::Id request;
         bool proved;

@@ -61,8 +61,8 @@ class Server {
     Runners runners_;
     Housekeeping housekeeping_;
 
-    // Of requests with a runner: what it was started with; of the caller's latest datagram, which may
-    // be anybody's who has the key, only what is needed to answer it.
+    // Of requests with a runner: what it was started with; of the caller's latest datagram, which
+    // may be anybody's who has the key, only what is needed to answer it.
     struct Pending {
         Job job;
         std::uint64_t nonce = 0;

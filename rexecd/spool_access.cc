@@ -36,10 +36,15 @@ Result<Entry> open_entry(int directory, const std::string& name, int flags) {
     // O_NONBLOCK, which a regular file ignores: opening a FIFO must not wait.
     open_how how{};
     how.flags = static_cast<unsigned>(flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+    // Nor is a mount point entered: what a user has mounted there (FUSE) may never answer.
+    how.resolve =
+        RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
     Entry entry;
     entry.fd.reset(
         static_cast<int>(::syscall(SYS_openat2, directory, name.c_str(), &how, sizeof(how))));
+    if (!entry.fd && errno == EXDEV)
+        return Error{EXDEV,
+                     name + " in the spool is a mount point, which nobody enters: unmount it"};
     if (!entry.fd)
         return rfork::system_error(errno, "cannot open " + name + " in the spool");
     if (::fstat(entry.fd.get(), &entry.status) != 0)

@@ -30,7 +30,10 @@ Voice hear(int status, rfork::image::StatusMessage& message) {
     if (size != static_cast<ssize_t>(sizeof(message)) ||
         message.magic != rfork::image::status_magic)
         return Voice::ended;
-    message.sentence[sizeof(message.sentence) - 1] = '\0';
+    for (char* last : {&message.sentence[sizeof(message.sentence) - 1],
+                       &message.program[sizeof(message.program) - 1],
+                       &message.running[sizeof(message.running) - 1]})
+        *last = '\0'; // the image's word
     return Voice::spoke;
 }
 

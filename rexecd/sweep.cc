@@ -52,8 +52,8 @@ Directories directories_in(const std::string& path) {
 }
 
 // Calls work(user) as each of them, in children that work side by side; not as whom we may not or
-// cannot become. A child is its user's, who can stop it, and what it looks at may be a file system of
-// his that never answers: so none has longer than a while, and none waits for another's.
+// cannot become. A child is its user's, who can stop it, and what it looks at may be a file system
+// of his that never answers: so none has longer than a while, and none waits for another's.
 template <class Users, class Work>
 void as_each(const Users& users, bool allow_root, Work work) {
     constexpr std::size_t at_once = 32;
@@ -103,7 +103,7 @@ class Sweep {
             return remove(name, since_renamed > std::max(stale_, outcome_seconds));
         case EntryKind::running:
         case EntryKind::acknowledged:
-            return remove(name, age > std::max(stale_, outcome_seconds) &&
+            return remove(name, since_renamed > std::max(stale_, outcome_seconds) &&
                                     entry.host == host_name());
         case EntryKind::foreign:
             return;

@@ -128,7 +128,8 @@ TEST_CASE("a runner that dies without a word proves nobody") {
     CHECK(world.killed(false) == 1);
 }
 
-TEST_CASE("runners that are stopped before their user is proved leave room for others, and are ended") {
+TEST_CASE(
+    "runners that are stopped before their user is proved leave room for others, and are ended") {
     World world(impatient());
     REQUIRE(world.start("stops", 1000, 1) == yes);
     REQUIRE(world.start("stops", 1000, 1) == yes);
