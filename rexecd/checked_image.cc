@@ -23,8 +23,8 @@ Result<void> check_front(const Job& job, int image) {
     if (!(header->flags & image::flag_travels))
         return Error{EPERM, job.request.ticket +
                                 " is a checkpoint, which rexecd does not run: start it by hand"};
-    if (job.request.ticket !=
-        remote::ticket_name(header->id)) // it has a ticket of its own, or had one
+    // It has a ticket of its own, or had one.
+    if (job.request.ticket != remote::ticket_name(header->id))
         return Error{EPERM, job.request.ticket +
                                 " is an image with another name, and runs under that only"};
     if (!remote::is_proof(job.request, header->secret))

@@ -37,12 +37,14 @@ std::vector<Line> describe_file(const std::string& path, int fd, const image::He
     ::fstat(fd, &status);
     std::uint64_t on_disk = static_cast<std::uint64_t>(status.st_blocks) * 512;
     bool travels = header.flags & image::flag_travels;
+    bool trusts = header.flags & image::flag_trusts_files;
     return {
         {"image", printable(path)},
         {"id", remote::id_text(header.id)},
         {"frozen", time_text(header.created)},
-        {"made by", travels ? "rfork(): runs once, where it was sent"
-                            : "rfork_checkpoint(): runs any number of times"},
+        {"made by", std::string(travels ? "rfork(): runs once, where it was sent"
+                                        : "rfork_checkpoint(): runs any number of times") +
+                        (trusts ? "; trusts the files that it finds (RFORK_FILES)" : "")},
         {"size", format("%s, %s of it on disk", bytes_text(header.file_size).c_str(),
                         bytes_text(on_disk).c_str())},
         {"parts",

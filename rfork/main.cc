@@ -25,7 +25,8 @@ int finish(const Result<void>& result) {
 } // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"Looks into the images that rfork() and rfork_checkpoint() write, makes keys, and asks hosts.",
+    CLI::App app{"Looks into the images that rfork() and rfork_checkpoint() write, makes keys, and "
+                 "asks hosts.",
                  "rfork"};
     app.set_version_flag("--version", "rfork " RFORK_VERSION);
     app.require_subcommand(1);

@@ -15,10 +15,12 @@
 
 enum { NUMBERS = 1000 };
 
-static volatile sig_atomic_t wanted; /* the signal that asks for a checkpoint, or 0 */
+static volatile sig_atomic_t wanted, end_wanted; /* a checkpoint; and the end after it */
 
 static void want(int signal) {
-    wanted = signal;
+    wanted = 1;
+    if (signal == SIGTERM)
+        end_wanted = 1;
 }
 
 static void checkpoint(const char *image, FILE *results) {
@@ -26,21 +28,23 @@ static void checkpoint(const char *image, FILE *results) {
      * The trap. What is in memory now is in the image: with the flag still set, the program that is
      * started from it would stop at once, and so would the one after that.
      */
-    const int signal = wanted;
-    wanted = 0;
+    wanted = 0; /* first: what comes after this line is seen now or the next time */
+    const int ends = end_wanted;
+    if (ends)
+        end_wanted = 0;
     fflush(results);
     switch (rfork_checkpoint(image)) {
     case RFORK_PARENT:
         printf("at-signal: goes on with %s\n", image);
         fflush(stdout);
-        if (signal == SIGTERM)
+        if (ends)
             exit(0);
         break;
     case RFORK_CHILD:
         break;
     default:
         fprintf(stderr, "at-signal: no checkpoint: %s\n", rfork_strerror_last());
-        if (signal == SIGTERM)
+        if (ends)
             exit(1);
     }
 }

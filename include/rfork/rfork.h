@@ -67,19 +67,21 @@ enum {
  *     EBADMSG       the image was damaged on the way
  *     ECANCELED     the request was withdrawn on the target, or this is a child that a signal
  *                   handler forked while the call ran in its parent
- *     EBUSY         a signal handler called while a call was running in the same thread
+ *     EBUSY         a signal handler called while a call was running in the same thread, or has
+ *                   left one
  *     EDEADLK       this thread has called rfork_block()
  *     EAGAIN        a thread could not be stopped; or as from clone(2)
  *     ENOSPC, ENOMEM, EIO and others, as from write(2), clone(2) and mmap(2)
  *
- * Environment: RFORK_SPOOL, RFORK_KEY_FILE, RFORK_MONITOR, RFORK_TIMEOUT_MS, RFORK_IGNORE; see
- * rfork(3).
+ * Environment: RFORK_SPOOL, RFORK_KEY_FILE, RFORK_MONITOR, RFORK_TIMEOUT_MS, RFORK_IGNORE,
+ * RFORK_FILES, RFORK_LOG, RFORK_VERBOSE; see rfork(3).
  * Thread safety: yes. Other threads stand still for a moment, and are not told: no system call of
  * theirs returns EINTR for it. Calls from several threads are served one after the other. Not a
  * cancellation point.
  * Signal safety: may be called from a signal handler unless that interrupted malloc, the dynamic
  * linker or another call of this library; signals are delivered as usual while the caller waits,
- * and never make it return EINTR.
+ * and never make it return EINTR. A handler that runs meanwhile must return: after a siglongjmp(3)
+ * out of it nobody learns whether the copy runs, and further calls of the thread fail with EBUSY.
  * Source: J. M. Smith and J. Ioannidis, "Implementing remote fork() with checkpoint/restart", 1989.
  */
 RFORK_API int rfork(const char *host);
@@ -90,7 +92,8 @@ RFORK_API int rfork(const char *host);
  * Writes the image into a file that gets the name `path` when it is complete, replacing what was
  * there. Returns RFORK_PARENT (1) in the caller once `path` is complete, RFORK_CHILD (0) in
  * every process started from it, or -1 with errno set, as for rfork(); EEXIST if `path` is there
- * and no regular file.
+ * and no regular file. A program that has children, ended or not, is refused (ENOTSUP), unless
+ * RFORK_LEAVE_CHILDREN (below) or RFORK_IGNORE=children says that they stay behind.
  */
 RFORK_API int rfork_checkpoint(const char *path);
 
@@ -141,10 +144,10 @@ RFORK_API int rfork_checkpoint_with(const char *path, const struct rfork_options
 /*
  * rfork_checkpoint_wait - how a checkpoint in the background has ended
  *
- * Waits for at most `milliseconds`, or for as long as it takes if that is negative. Returns 1 if the
- * file is complete and in place; 0 if it is still being written; -1 with errno set and a sentence in
- * rfork_strerror_last() if it has failed, or (ECHILD) if there is none of this process that has not
- * been asked for; so in every copy.
+ * Waits for at most `milliseconds`, or for as long as it takes if that is negative. Returns 1 if
+ * the file is complete and in place; 0 if it is still being written; -1 with errno set and a
+ * sentence in rfork_strerror_last() if it has failed, or (ECHILD) if there is none of this process
+ * that has not been asked for; so in every copy.
  * Thread safety: yes. Signal safety: no.
  */
 RFORK_API int rfork_checkpoint_wait(int milliseconds);
@@ -154,8 +157,9 @@ RFORK_API int rfork_checkpoint_wait(int milliseconds);
  *
  * Registers functions as pthread_atfork(3) does for fork(2): `prepare` is called before the process
  * is frozen, the latest registered first; then `parent` in the caller, whether the call succeeds or
- * fails, or `child` in the copy, in the order of registration. Each may be NULL. They run in the
- * thread that calls rfork() or rfork_checkpoint(), on its stack; in the copy, the other threads run
+ * fails, or `child` in the copy, in the order of registration. No `parent` runs in an original that
+ * ends because its copy runs (rfork_move(), RFORK_END). Each may be NULL. They run in the thread
+ * that calls rfork() or rfork_checkpoint(), on its stack; in the copy, the other threads run
  * already. A program that holds what several copies must not share (random generators, UUID
  * counters, sessions of TLS) renews it in `child`.
  *
@@ -202,8 +206,8 @@ RFORK_API int rfork_include(const void *address, size_t length);
 /*
  * rfork_last_copy - where the copy went that this thread made last
  *
- * Fills in `copy`, whose `size` the caller has set to sizeof(struct rfork_copy); what does not fit in
- * it is left out. `pid` is 0 and `log` empty where the answer of the target was lost.
+ * Fills in `copy`, whose `size` the caller has set to sizeof(struct rfork_copy); what does not fit
+ * in it is left out. `pid` is 0 and `log` empty where the answer of the target was lost.
  *
  * Returns 0, or -1 with errno set: ENOENT if no rfork() of this thread has returned RFORK_PARENT,
  * EINVAL for a null pointer or a size of nothing.
@@ -214,7 +218,7 @@ struct rfork_copy {
     long pid;       /* of the copy, on its host */
     char image[33]; /* the id of its image, 32 hexadecimal digits: the name in logs and reports */
     char host[256]; /* as given to rfork() */
-    char log[520];  /* path on its host of what it writes to a terminal, a pipe or a socket at 1, 2 */
+    char log[520];  /* path there of what it writes to a terminal, a pipe or a socket at 1, 2 */
 };
 RFORK_API int rfork_last_copy(struct rfork_copy *copy);
 

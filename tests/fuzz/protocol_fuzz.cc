@@ -31,12 +31,12 @@ void seal_again(const Message& message, std::size_t size) {
     require(datagram.size() == size);
     auto again = remote::open(datagram, test::some_key());
     require(again && again->kind == message.kind && again->ticket == message.ticket &&
-            again->directory == message.directory && again->user == message.user && again->outer_user == message.outer_user &&
-            again->program == message.program && again->log == message.log &&
-            again->running == message.running && again->host == message.host &&
-            again->answers == message.answers && again->proof == message.proof &&
-            again->pid == message.pid && again->error == message.error &&
-            again->sentence == message.sentence &&
+            again->directory == message.directory && again->user == message.user &&
+            again->outer_user == message.outer_user && again->program == message.program &&
+            again->log == message.log && again->running == message.running &&
+            again->host == message.host && again->answers == message.answers &&
+            again->proof == message.proof && again->pid == message.pid &&
+            again->error == message.error && again->sentence == message.sentence &&
             std::memcmp(&again->request, &message.request, sizeof(message.request)) == 0 &&
             std::memcmp(&again->image, &message.image, sizeof(message.image)) == 0);
 }

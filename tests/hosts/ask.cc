@@ -90,8 +90,8 @@ int tell(const std::optional<remote::Message>& answer) {
     case remote::MessageKind::welcome:
         return std::printf("welcome to %s\n", answer->host.c_str()), 0;
     case remote::MessageKind::resumed:
-        return std::printf("resumed %ld%s%s\n", answer->pid, answer->log.empty() ? "" : ", output: ",
-                           answer->log.c_str()),
+        return std::printf("resumed %ld%s%s\n", answer->pid,
+                           answer->log.empty() ? "" : ", output: ", answer->log.c_str()),
                0;
     case remote::MessageKind::refused: {
         const char* name = ::strerrorname_np(answer->error);

@@ -3,7 +3,8 @@
 //   many were sent and answered, exit status 1 when any was answered. Behind every few it asks
 //   something that is answered, and waits for that: so none is lost for want of room in the socket,
 //   and a daemon that hangs or dies is noticed.
-// hostile HOST TICKET flood SEED SECONDS   - as many as the network takes, half of them authenticated
+// hostile HOST TICKET flood SEED SECONDS   - as many as the network takes, half of them
+// authenticated
 #include "conversation.h"
 
 #include <algorithm>
