@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -176,24 +177,44 @@ bool is_from_kernel(const PendingSignal& signal, int number) {
     return info.number == number && info.code == SI_KERNEL;
 }
 
-// A filter that the process was born with belongs to where it runs (a container, a service), as its
-// namespaces do, and a copy gets that of where it comes to run. One of its own would be lost.
-bool has_own_seccomp_filter(const std::string& status) {
-    const int mode = std::atoi(field(status, "Seccomp").c_str());
-    if (mode != SECCOMP_MODE_FILTER)
-        return mode == SECCOMP_MODE_STRICT;
-    std::string parents, parent = field(status, "PPid");
-    if (parent == "0" && field(status, "Pid") != "1")
-        parent = "1"; // it came into this pid namespace from outside, as the first process did
-    UniqueFd file(::open(("/proc/" + parent + "/status").c_str(), O_RDONLY | O_CLOEXEC));
+std::string read_status_of(const std::string& pid) {
+    std::string status;
+    UniqueFd file(::open(("/proc/" + pid + "/status").c_str(), O_RDONLY | O_CLOEXEC));
     char buffer[4096];
     ssize_t got;
     while (file && (got = ::read(file.get(), buffer, sizeof buffer)) > 0)
-        parents.append(buffer, std::size_t(got));
-    auto filters = [](const std::string& text) {
-        return std::atoi(field(text, "Seccomp_filters").c_str());
-    };
-    return filters(status) > filters(parents);
+        status.append(buffer, std::size_t(got));
+    return status;
+}
+
+std::string parent_in(const std::string& status) {
+    const std::string parent = field(status, "PPid");
+    // It came into this pid namespace from outside, as the first process did.
+    return parent == "0" && field(status, "Pid") != "1" ? "1" : parent;
+}
+
+int filters_in(const std::string& status) {
+    return std::atoi(field(status, "Seccomp_filters").c_str());
+}
+
+// A filter that the process was born with belongs to where it runs (a container, a service), as its
+// namespaces do, and a copy gets that of where it comes to run. One of its own would be lost. A
+// parent that is just ending (a shell, rexecd's runner) says nothing; then the next one is asked.
+bool has_own_seccomp_filter(std::string status) {
+    constexpr int tries = 50, pause_ms = 1;
+    const int mode = std::atoi(field(status, "Seccomp").c_str());
+    if (mode != SECCOMP_MODE_FILTER)
+        return mode == SECCOMP_MODE_STRICT;
+    for (int i = 0; i < tries && !status.empty(); ++i) {
+        const std::string parents = read_status_of(parent_in(status));
+        if (filters_in(status) <= filters_in(parents))
+            return false;
+        if (filters_in(parents) > 0) // it lives, and has fewer
+            return true;
+        ::poll(nullptr, 0, pause_ms);
+        status = read_status_of(field(status, "Pid"));
+    }
+    return true;
 }
 
 Error cannot_carry(const std::string& what, const std::string& remedy) {
