@@ -1,7 +1,8 @@
 // attacker KIND ... - what a user with the key can send
 //
-//   answer WHAT [PORT]              is in the place of a rexecd; WHAT is resumed, refused, working,
-//                                   welcome, or echo: the datagram as it came
+//   answer WHAT [PORT]              is in the place of a rexecd; WHAT is resumed, refused, rude (a
+//                                   refusal that is none), working, welcome, or echo: the datagram
+//                                   as it came
 //   ask HOST USER DIRECTORY TICKET [IMAGE ID] [COUNT]
 //                                   requests, each with an id of its own; says the answer to the
 //                                   last, "silence" after $ATTACKER_WAIT_MS without one
@@ -47,6 +48,10 @@ Message answer_to(const Message& request, const std::string& what) {
         answer.kind = MessageKind::refused;
         answer.error = EPERM;
         answer.sentence = "go away";
+    } else if (what == "rude") {
+        answer.kind = MessageKind::refused;
+        answer.error = -7;
+        answer.sentence = "\x1b]0;owned\a\nrfork: type your password:";
     } else {
         answer.kind = MessageKind::resumed;
         answer.pid = 4711;
