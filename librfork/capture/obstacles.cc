@@ -41,8 +41,8 @@ class Enumeration {
 
 } // namespace
 
-void Obstacles::add_descriptor(int number, std::string what, bool inherited) {
-    descriptors_.push_back({number, std::move(what), inherited});
+void Obstacles::add_descriptor(int number, std::string what, bool inherited, bool is_wanted) {
+    descriptors_.push_back({number, std::move(what), inherited, is_wanted});
 }
 
 void Obstacles::add(std::string sentence) {
@@ -54,7 +54,8 @@ std::string Obstacles::remedy() const {
     std::string own, inherited, numbers, redirections;
     for (const Descriptor& d : descriptors_) {
         const std::string number = std::to_string(d.number);
-        append(numbers, ",", number);
+        if (!d.is_wanted)
+            append(numbers, ",", number);
         append(d.inherited ? inherited : own, ", ", number);
         if (d.inherited)
             append(redirections, " ", number + ">&-");
@@ -71,6 +72,8 @@ std::string Obstacles::remedy() const {
                       : "they") +
                    (inherited.find(',') == std::string::npos ? " was" : " were") +
                    " there when the program started, so start it with " + redirections);
+    if (numbers.empty())
+        return text;
     if (descriptors_.size() > numbers_at_most)
         return text + ", or name them, or their sorts, in RFORK_IGNORE (rfork(3))";
     return text + ", or set RFORK_IGNORE=" + numbers + (own.empty() ? " (or inherited)" : "") +

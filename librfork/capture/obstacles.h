@@ -12,7 +12,8 @@ namespace rfork::capture {
 class Obstacles {
   public:
     // A descriptor, and what of it an image cannot carry: "descriptor 7 (...) is a pipe ...".
-    void add_descriptor(int number, std::string what, bool inherited);
+    // `is_wanted`: it is of use without that, so leaving the descriptor out is no advice.
+    void add_descriptor(int number, std::string what, bool inherited, bool is_wanted);
     // A sentence that ends in its own remedy.
     void add(std::string sentence);
 
@@ -24,6 +25,7 @@ class Obstacles {
         int number;
         std::string what;
         bool inherited;
+        bool is_wanted;
     };
     std::string remedy() const;
 

@@ -140,7 +140,8 @@ Result<void> refuse(Snapshot& snapshot, OpenDescription& d, Sort sort, const Err
         return {};
     }
     d.refused = true;
-    snapshot.obstacles.add_descriptor(d.number(), error.sentence, inherited);
+    snapshot.obstacles.add_descriptor(d.number(), error.sentence, inherited,
+                                      sort == Sort::lock || sort == Sort::async);
     return {};
 }
 
