@@ -23,10 +23,17 @@ starts_from_g2() { # RFORK_TIMEOUT_MS COMMAND LINE
 # Until the image lies in the spool; from before that rexecd on g3 stands still, so that everything
 # may happen now.
 hop_begins() { # RFORK_TIMEOUT_MS [COMMAND LINE]
-    local program=${2:-$hop g3 /dev/shm/copies}
-    starts_from_g2 "$1" "$program"
-    caller_stops "${program%% *}"
-    on g3 'kill -STOP $(cat /run/rexecd.pid)'
+    local program=${2:-$hop g3 /dev/shm/copies} tries
+    for tries in 1 2 3 4 5 6; do
+        starts_from_g2 "$1" "$program"
+        caller_stops "${program%% *}"
+        on g3 'kill -STOP $(cat /run/rexecd.pid)'
+        ! caller_still_writes || break
+        [ $tries != 6 ] || fail "the caller is always faster than we are"
+        target_goes_on
+        caller_goes_on || : # it may have ended
+        await g2 60 'grep -qx ended /dev/shm/said' || fail "the caller is told nothing"
+    done
     caller_goes_on
     await g1 60 'ls /export/u1000.*/ | grep -qxE "rfork.[0-9a-f]{32}"' ||
         fail "the caller writes no image: $(on g2 'cat /dev/shm/said')"
@@ -34,9 +41,14 @@ hop_begins() { # RFORK_TIMEOUT_MS [COMMAND LINE]
 
 # With its image half written.
 caller_stops() { # PROGRAM
-    on g2 "until $as_traveller ls -A /spool/u1000.* 2>/dev/null | grep -q '^.rfork.*tmp'; do :; done;
+    on g2 "until $as_traveller ls -A /spool/u1000.* 2>/dev/null | grep -q '^.rfork.*tmp' ||
+            grep -qsx ended /dev/shm/said; do :; done;
         for process in \$(grep -lx ${1##*/} /proc/[0-9]*/comm 2>/dev/null); do
         process=\${process%/comm}; kill -STOP \${process#/proc/}; echo \${process#/proc/}; done >/dev/shm/stopped"
+}
+
+caller_still_writes() { # so it has not asked yet
+    on g2 "[ -s /dev/shm/stopped ] && $as_traveller ls -A /spool/u1000.* | grep -q '^.rfork.*tmp'"
 }
 
 caller_goes_on() {
