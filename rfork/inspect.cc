@@ -62,8 +62,9 @@ Result<void> verify(const std::string& path, int fd, const image::Image& image) 
         all += extent.size;
     Progress progress("verifying " + printable(path));
     std::vector<std::byte> buffer(image::extent_limit);
+    const HashUnit unit;
     for (const image::Extent& extent : image.extents()) {
-        if (auto verified = image::verify_extent(fd, extent, buffer); !verified)
+        if (auto verified = image::verify_extent(fd, extent, buffer, unit); !verified)
             return verified;
         progress.at_byte(done += extent.size, all);
     }

@@ -26,7 +26,7 @@ Result<remote::Welcome> greet(const std::string& host, const remote::Key& key, i
     errand.address = *resolved;
     errand.key = key;
     errand.timeout_ms = timeout_ms;
-    return remote::greet(errand);
+    return remote::Greeting(errand).answer();
 }
 
 Result<std::string> key_file(const PingOptions& options) {

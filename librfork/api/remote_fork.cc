@@ -72,10 +72,6 @@ Result<Plan> prepare(const Session& session, const char* host, const Options& op
     const Result<remote::Key> key = read_key(session, settings->key_file);
     if (!key)
         return key.error();
-    const Result<remote::UserDirectory> directory =
-        remote::find_or_make_user_directory(settings->spool);
-    if (!directory)
-        return directory.error();
 
     Plan plan{*reports, {}, {}};
     remote::Errand& errand = plan.errand;
@@ -84,6 +80,12 @@ Result<Plan> prepare(const Session& session, const char* host, const Options& op
     errand.address = *address;
     errand.key = *key;
     errand.timeout_ms = settings->timeout_ms;
+    remote::Greeting greeting(errand);
+
+    const Result<remote::UserDirectory> directory =
+        remote::find_or_make_user_directory(settings->spool);
+    if (!directory)
+        return directory.error();
     errand.image = remote::new_id();
     remote::fill_random(errand.secret.bytes);
     errand.user = directory->user;
@@ -105,6 +107,8 @@ Result<Plan> prepare(const Session& session, const char* host, const Options& op
     order.ends = options.ends;
     order.leaves_children = options.leaves_children || ignored->has(capture::Sort::children);
     order.patience_ms = settings->timeout_ms;
+    if (const Result<remote::Welcome> welcome = greeting.answer(); !welcome)
+        return welcome.error();
     return plan;
 }
 
@@ -125,8 +129,6 @@ Result<int> remote_fork(const Session& session, const char* host, const Options&
         return plan.error();
     remote::Errand& errand = plan->errand;
     ProgressReports& reports = plan->reports;
-    if (const Result<remote::Welcome> welcome = remote::greet(errand); !welcome)
-        return welcome.error();
 
     plan->order.monitor = reports.dump_started(errand.host);
     Halt halt;
@@ -144,7 +146,8 @@ Result<int> remote_fork(const Session& session, const char* host, const Options&
     if (directory.get() < 0) {
         const Error error = system_error(errno, "cannot open " + plan->order.directory,
                                          "see what is wrong with the spool");
-        unlink((plan->order.directory + "/" + plan->order.name).c_str()); // nobody was asked to run it
+        unlink(
+            (plan->order.directory + "/" + plan->order.name).c_str()); // nobody was asked to run it
         reap_copy(frozen->copy);
         reports.failed(error);
         return error;

@@ -41,8 +41,9 @@ class Enumeration {
 
 } // namespace
 
-void Obstacles::add_descriptor(int number, std::string what, bool inherited, bool is_wanted) {
-    descriptors_.push_back({number, std::move(what), inherited, is_wanted});
+void Obstacles::add_descriptor(int number, std::string what, bool inherited,
+                               std::string_view sort) {
+    descriptors_.push_back({number, std::move(what), inherited, std::string(sort)});
 }
 
 void Obstacles::add(std::string sentence) {
@@ -51,11 +52,13 @@ void Obstacles::add(std::string sentence) {
 
 // What to do about the descriptors.
 std::string Obstacles::remedy() const {
-    std::string own, inherited, numbers, redirections;
+    std::string own, inherited, ignored, redirections;
+    bool any_number = false;
     for (const Descriptor& d : descriptors_) {
         const std::string number = std::to_string(d.number);
-        if (!d.is_wanted)
-            append(numbers, ",", number);
+        any_number = any_number || d.sort.empty();
+        if (d.sort.empty() || ("," + ignored + ",").find("," + d.sort + ",") == std::string::npos)
+            append(ignored, ",", d.sort.empty() ? number : d.sort);
         append(d.inherited ? inherited : own, ", ", number);
         if (d.inherited)
             append(redirections, " ", number + ">&-");
@@ -72,11 +75,14 @@ std::string Obstacles::remedy() const {
                       : "they") +
                    (inherited.find(',') == std::string::npos ? " was" : " were") +
                    " there when the program started, so start it with " + redirections);
-    if (numbers.empty())
-        return text;
+    if (!any_number)
+        return text; // what is in the way says itself how to do without
     if (descriptors_.size() > numbers_at_most)
         return text + ", or name them, or their sorts, in RFORK_IGNORE (rfork(3))";
-    return text + ", or set RFORK_IGNORE=" + numbers + (own.empty() ? " (or inherited)" : "") +
+    return text + ", or set RFORK_IGNORE=" + ignored +
+           (own.empty() && ignored.find_first_not_of("0123456789,") == std::string::npos
+                ? " (or inherited)"
+                : "") +
            " to go on without " + it;
 }
 

@@ -5,6 +5,7 @@
 #include "base/result.h"
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace rfork::capture {
@@ -12,8 +13,9 @@ namespace rfork::capture {
 class Obstacles {
   public:
     // A descriptor, and what of it an image cannot carry: "descriptor 7 (...) is a pipe ...".
-    // `is_wanted`: it is of use without that, so leaving the descriptor out is no advice.
-    void add_descriptor(int number, std::string what, bool inherited, bool is_wanted);
+    // `sort`: the word of RFORK_IGNORE that leaves out that alone and keeps the descriptor; "" if
+    // only the number does.
+    void add_descriptor(int number, std::string what, bool inherited, std::string_view sort);
     // A sentence that ends in its own remedy.
     void add(std::string sentence);
 
@@ -25,7 +27,7 @@ class Obstacles {
         int number;
         std::string what;
         bool inherited;
-        bool is_wanted;
+        std::string sort;
     };
     std::string remedy() const;
 

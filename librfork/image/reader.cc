@@ -154,11 +154,12 @@ Result<Image> read_image(int fd) {
     return image;
 }
 
-Result<void> verify_extent(int fd, const Extent& extent, std::span<std::byte> buffer) {
+Result<void> verify_extent(int fd, const Extent& extent, std::span<std::byte> buffer,
+                           HashUnit unit) {
     auto bytes = buffer.first(extent.size);
     if (auto read = read_exactly(fd, bytes, extent.file_offset); !read)
         return read;
-    if (hash(bytes) != extent.hash)
+    if (hash(bytes, unit) != extent.hash)
         return damaged("the checksum of its memory at file offset " +
                        std::to_string(extent.file_offset) + " is wrong");
     return {};
@@ -166,8 +167,9 @@ Result<void> verify_extent(int fd, const Extent& extent, std::span<std::byte> bu
 
 Result<void> verify_pages(int fd, const Image& image) {
     Buffer buffer(extent_limit);
+    const HashUnit unit;
     for (const Extent& extent : image.extents()) {
-        if (auto verified = verify_extent(fd, extent, buffer); !verified)
+        if (auto verified = verify_extent(fd, extent, buffer, unit); !verified)
             return verified;
     }
     return {};

@@ -13,6 +13,7 @@
 // which is why nobody but that owner may be able to write it; no parser can give that.
 #pragma once
 
+#include "base/hash.h"
 #include "base/result.h"
 #include "image/format.h"
 
@@ -118,6 +119,7 @@ Result<void> verify_pages(int fd, const Image& image);
 
 // One of its extents, for those who want to tell how far they are; in a buffer of extent_limit
 // bytes.
-Result<void> verify_extent(int fd, const Extent& extent, std::span<std::byte> buffer);
+Result<void> verify_extent(int fd, const Extent& extent, std::span<std::byte> buffer,
+                           HashUnit unit);
 
 } // namespace rfork::image

@@ -22,6 +22,7 @@
 #include "base/hash.h"
 #include "image/layout.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <libelf.h>
@@ -208,25 +209,41 @@ Result<void> pwrite_all(int fd, const void* data, std::size_t size, std::uint64_
     return {};
 }
 
-// Memory, in the order of the file. What a mapped file does not have (its mapping is longer) stays
-// a hole, and has no extent.
+// One extent, piece by piece: a piece is hashed and stored while the processor's cache holds it.
+// What a mapped file does not have (its mapping is longer) stays a hole.
+Result<void> write_extent(Extent& e, capture::PageSource& pages, int fd,
+                          std::span<std::uint8_t> piece, HashUnit unit) {
+    RunningHash hash(unit);
+    std::uint64_t done = 0;
+    for (std::uint64_t wanted = 1, got = 1; done < e.size && got == wanted; done += got) {
+        wanted = std::min<std::uint64_t>(piece.size(), e.size - done);
+        const std::uint64_t at = e.address + done;
+        const Result<std::uint64_t> read = pages.read({at, at + wanted}, piece.data());
+        if (!read)
+            return read.error();
+        got = *read;
+        hash.add(std::as_bytes(piece.first(got)));
+        if (Result<void> r = pwrite_all(fd, piece.data(), got, e.file_offset + done); !r)
+            return r;
+    }
+    e.size = done;
+    e.hash = hash.value();
+    return {};
+}
+
+// Memory, in the order of the file. What is empty has no extent.
 Result<void> write_pages(Layout& layout, capture::PageSource& pages, int fd, Progress& progress) {
     __atomic_store_n(&progress.all, layout.pages_size, __ATOMIC_RELAXED);
     std::vector<Extent> stored;
     stored.reserve(layout.extents.size());
-    std::vector<std::uint8_t> still(extent_limit);
+    const HashUnit unit;
+    constexpr std::size_t size = 64 * 1024;
+    std::vector<std::uint8_t> piece(size);
     for (Extent& e : layout.extents) {
-        const Result<std::uint64_t> size =
-            pages.read({e.address, e.address + e.size}, still.data());
-        if (!size)
-            return size.error();
-        e.size = *size;
-        if (e.size == 0)
-            continue;
-        e.hash = hash(std::as_bytes(std::span(still.data(), e.size)));
-        if (Result<void> r = pwrite_all(fd, still.data(), e.size, e.file_offset); !r)
+        if (Result<void> r = write_extent(e, pages, fd, piece, unit); !r)
             return r;
-        stored.push_back(e);
+        if (e.size > 0)
+            stored.push_back(e);
         __atomic_add_fetch(&progress.done, e.size, __ATOMIC_RELAXED);
     }
     layout.extents = std::move(stored);

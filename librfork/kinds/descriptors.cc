@@ -141,7 +141,9 @@ Result<void> refuse(Snapshot& snapshot, OpenDescription& d, Sort sort, const Err
     }
     d.refused = true;
     snapshot.obstacles.add_descriptor(d.number(), error.sentence, inherited,
-                                      sort == Sort::lock || sort == Sort::async);
+                                      sort == Sort::lock    ? "lock"
+                                      : sort == Sort::async ? "async"
+                                                            : "");
     return {};
 }
 

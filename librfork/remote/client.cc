@@ -98,17 +98,21 @@ class SentNonces {
     std::size_t next_ = 0;
 };
 
+} // namespace
+
 class Conversation {
   public:
     Conversation(const Errand& errand, MessageKind question)
-        : errand_(errand), question_(question) {}
+        : errand_(errand), question_(question) {
+        begin();
+    }
 
-    Reply run() {
+    Reply reply() {
         converse();
         return std::move(reply_);
     }
 
-    Result<Welcome> greet() {
+    Result<Welcome> welcome() {
         converse();
         if (welcome_)
             return std::move(*welcome_);
@@ -116,14 +120,20 @@ class Conversation {
     }
 
   private:
+    void begin() {
+        begun_ = connect();
+        if (!begun_)
+            return;
+        send();
+        reply_.first_sent = realtime_ns();
+    }
+
     void converse() {
-        if (!connect())
+        if (!begun_)
             return;
         const std::int64_t start = now_ms();
         last_sign_of_life_ = start;
         int pause = first_pause_ms;
-        send();
-        reply_.first_sent = realtime_ns();
         for (std::int64_t next_send = start + pause;;) {
             if (getpid() != asker_)
                 return; // a child that a signal handler has forked: not its errand
@@ -265,12 +275,12 @@ class Conversation {
             reply_.error = system_error(last_error_, "cannot reach " + errand_.host,
                                         "see that the host is up and the network between in order");
         else
-            reply_.error = {ETIMEDOUT,
-                            errand_.host + " gave no answer within " +
-                                std::to_string(std::min<std::int64_t>(errand_.timeout_ms,
-                                                                      longest_work_ms)) +
-                                " ms: see that the host is up, that rexecd runs there with the "
-                                "same key, and that no firewall stops its UDP port"};
+            reply_.error = {
+                ETIMEDOUT,
+                errand_.host + " gave no answer within " +
+                    std::to_string(std::min<std::int64_t>(errand_.timeout_ms, longest_work_ms)) +
+                    " ms: see that the host is up, that rexecd runs there with the "
+                    "same key, and that no firewall stops its UDP port"};
     }
 
     const Errand& errand_;
@@ -281,11 +291,14 @@ class Conversation {
     Reply reply_;
     std::optional<Welcome> welcome_;
     std::int64_t last_sign_of_life_ = 0;
+    bool begun_ = false;
     bool worked_ = false;
     std::int64_t refused_since_ = 0;
     std::int64_t not_borne_out_since_ = 0;
     int last_error_ = 0;
 };
+
+namespace {
 
 void tell(const Errand& errand, MessageKind what) {
     UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -296,12 +309,17 @@ void tell(const Errand& errand, MessageKind what) {
 
 } // namespace
 
-Result<Welcome> greet(const Errand& errand) {
-    return Conversation(errand, MessageKind::hello).greet();
+Greeting::Greeting(const Errand& errand)
+    : conversation_(std::make_unique<Conversation>(errand, MessageKind::hello)) {}
+
+Greeting::~Greeting() = default;
+
+Result<Welcome> Greeting::answer() {
+    return conversation_->welcome();
 }
 
 Reply ask(const Errand& errand) {
-    return Conversation(errand, MessageKind::request).run();
+    return Conversation(errand, MessageKind::request).reply();
 }
 
 void cancel(const Errand& errand) {

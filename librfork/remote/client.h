@@ -5,6 +5,7 @@
 #include "remote/protocol.h"
 #include "remote/user_directory.h"
 
+#include <memory>
 #include <netinet/in.h>
 #include <string>
 
@@ -43,7 +44,20 @@ struct Welcome {
 };
 
 // Whether a rexecd with this key and this time answers at all, before anything is frozen for it.
-Result<Welcome> greet(const Errand& errand);
+// The question goes out with the constructor, so that the caller can do other things until the
+// answer is there.
+class Conversation;
+class Greeting {
+  public:
+    explicit Greeting(const Errand& errand);
+    Greeting(const Greeting&) = delete;
+    Greeting& operator=(const Greeting&) = delete;
+    ~Greeting();
+    Result<Welcome> answer(); // waits for it
+
+  private:
+    std::unique_ptr<Conversation> conversation_;
+};
 
 // Sends the request, again and again with growing pauses and always the same request id, until it
 // is answered or the time is over. "working" keeps it waiting, for as long as an honest target may

@@ -43,8 +43,9 @@ Result<std::string> absolute(const std::string& path) {
         return path;
     char here[PATH_MAX];
     if (!getcwd(here, sizeof here))
-        return system_error(errno, "cannot find the working directory, from which RFORK_SPOOL '" +
-                                       path + "' begins",
+        return system_error(errno,
+                            "cannot find the working directory, from which RFORK_SPOOL '" + path +
+                                "' begins",
                             "set it to an absolute path");
     return std::string(here) + "/" + path;
 }
@@ -101,21 +102,26 @@ Result<UniqueFd> open_private(int spool, const std::string& name, uid_t user) {
     return fd;
 }
 
+struct Found {
+    std::string name; // empty: none
+    UniqueFd fd;
+};
+
 // The first by name: two first calls at the same moment may have made two.
 template <class Candidate>
-Result<std::string> find_first(int spool, uid_t user, Candidate is_candidate) {
-    std::string best;
+Result<Found> find_first(int spool, uid_t user, Candidate is_candidate) {
+    Found best;
     std::optional<Error> failed;
     for_each_name(spool, [&](std::string_view each) {
         const std::string name(each);
         const std::optional<uid_t> named = user_of_directory(name);
-        if (failed || !named || !is_candidate(*named) || (!best.empty() && name > best))
+        if (failed || !named || !is_candidate(*named) || (!best.name.empty() && name > best.name))
             return;
-        const Result<UniqueFd> opened = open_private(spool, name, user);
+        Result<UniqueFd> opened = open_private(spool, name, user);
         if (!opened)
             failed = opened.error();
         else if (*opened)
-            best = name;
+            best = {name, std::move(*opened)};
     });
     if (failed)
         return *failed;
@@ -124,10 +130,9 @@ Result<std::string> find_first(int spool, uid_t user, Candidate is_candidate) {
 
 // By the names first, since there may be very many of others; a host without our user namespace may
 // have called us differently.
-Result<std::string> find(int spool, uid_t user, uid_t outer_user) {
-    Result<std::string> best =
-        find_first(spool, user, [&](uid_t named) { return named == outer_user; });
-    if (best && best->empty())
+Result<Found> find(int spool, uid_t user, uid_t outer_user) {
+    Result<Found> best = find_first(spool, user, [&](uid_t named) { return named == outer_user; });
+    if (best && best->name.empty())
         best = find_first(spool, user, [&](uid_t named) { return named != outer_user; });
     return best;
 }
@@ -143,7 +148,7 @@ void allow_owner(int spool, const std::string& name, uid_t user) {
 
 // What mkdir(2) answers is not believed: an NFS client that asks twice hears EEXIST of its own
 // work.
-Result<std::string> make(int spool, const std::string& path, uid_t user, uid_t outer_user) {
+Result<Found> make(int spool, const std::string& path, uid_t user, uid_t outer_user) {
     const std::string name = user_directory_name(outer_user, new_id());
     const int error = mkdirat(spool, name.c_str(), 0700) == 0 ? 0 : errno;
     allow_owner(spool, name, user);
@@ -163,7 +168,12 @@ Result<std::string> make(int spool, const std::string& path, uid_t user, uid_t o
                                 (user == 0 ? ": root is squashed there: be an ordinary user"
                                            : ": use a file system that keeps owners and modes")};
     }
-    return name;
+    Result<UniqueFd> opened = open_private(spool, name, user);
+    if (!opened)
+        return opened.error();
+    if (!*opened)
+        return Error{EPERM, path + "/" + name + " was replaced while it was made: try again"};
+    return Found{name, std::move(*opened)};
 }
 
 } // namespace
@@ -190,27 +200,18 @@ Result<UserDirectory> find_or_make_user_directory(const std::string& spool) {
     UserDirectory directory;
     directory.user = user;
     directory.outer_user = outer_number(user);
-    Result<std::string> found = find(all->get(), user, directory.outer_user);
+    Result<Found> found = find(all->get(), user, directory.outer_user);
+    if (found && found->name.empty())
+        found = make(all->get(), *path, user, directory.outer_user);
     if (!found)
         return found.error();
-    directory.name = std::move(*found);
-    if (directory.name.empty()) {
-        Result<std::string> made = make(all->get(), *path, user, directory.outer_user);
-        if (!made)
-            return made.error();
-        directory.name = std::move(*made);
-    }
+    directory.name = std::move(found->name);
+    directory.fd = std::move(found->fd);
     directory.path = *path + "/" + directory.name;
     if (directory.path.size() > image::max_directory)
         return Error{ENAMETOOLONG,
                      "the path of the spool '" + *path +
                          "' is too long: mount it, on all hosts, where it is shorter"};
-    Result<UniqueFd> opened = open_private(all->get(), directory.name, user);
-    if (!opened)
-        return opened.error();
-    if (!*opened)
-        return Error{EPERM, directory.path + " was replaced while it was opened: try again"};
-    directory.fd = std::move(*opened);
     return directory;
 }
 

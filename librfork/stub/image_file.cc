@@ -7,14 +7,7 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 namespace rfork::stub {
-
-std::uint64_t hash(const void* data, std::size_t size) {
-    return XXH3_64bits(data, size);
-}
 
 void open_image(Stub& stub, const char* executable_name) {
     long fd = arch::syscall(__NR_open, "/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -39,26 +32,28 @@ namespace {
     fail(stub, EBADMSG, what);
 }
 
+std::span<const std::byte> bytes(const void* data, std::uint64_t size) {
+    return {static_cast<const std::byte*>(data), size};
+}
+
 // The metadata's field itself counts as zero, so the hash is taken around it.
-std::uint64_t metadata_hash(const image::Header& header) {
+std::uint64_t metadata_hash(const Stub& stub, const image::Header& header) {
     image::Header copy = header;
     copy.metadata_hash = 0;
-    XXH3_state_t state;
-    XXH3_64bits_reset(&state);
-    XXH3_64bits_update(&state, &copy, sizeof copy);
-    XXH3_64bits_update(&state, &header + 1, header.metadata_size - sizeof header);
-    return XXH3_64bits_digest(&state);
+    RunningHash hash(stub.hash_unit);
+    hash.add(bytes(&copy, sizeof copy));
+    hash.add(bytes(&header + 1, header.metadata_size - sizeof header));
+    return hash.value();
 }
 
 // The first page is not mapped; the rest of the front is the code that is running here.
-std::uint64_t front_hash(const std::uint8_t (&first_page)[image::page_size],
+std::uint64_t front_hash(const Stub& stub, const std::uint8_t (&first_page)[image::page_size],
                          const image::Header& header) {
-    const auto* code = reinterpret_cast<const std::uint8_t*>(header.window.base);
-    XXH3_state_t state;
-    XXH3_64bits_reset(&state);
-    XXH3_64bits_update(&state, first_page, sizeof first_page);
-    XXH3_64bits_update(&state, code, header.metadata_offset - sizeof first_page);
-    return XXH3_64bits_digest(&state);
+    RunningHash hash(stub.hash_unit);
+    hash.add(bytes(first_page, sizeof first_page));
+    hash.add(bytes(reinterpret_cast<const void*>(header.window.base),
+                   header.metadata_offset - sizeof first_page));
+    return hash.value();
 }
 
 } // namespace
@@ -74,9 +69,9 @@ void check_image(Stub& stub) {
     const auto* elf = reinterpret_cast<const Elf64_Ehdr*>(first_page);
     const auto* segments = reinterpret_cast<const Elf64_Phdr*>(elf + 1);
     if (elf->e_phoff != sizeof *elf || segments[1].p_filesz != header.metadata_size ||
-        segments[1].p_filesz < sizeof header || metadata_hash(header) != header.metadata_hash)
+        segments[1].p_filesz < sizeof header || metadata_hash(stub, header) != header.metadata_hash)
         damaged(stub, "the image is damaged: its metadata do not match their checksum");
-    if (front_hash(first_page, header) != header.front_hash)
+    if (front_hash(stub, first_page, header) != header.front_hash)
         damaged(stub, "the image is damaged: its stub does not match its checksum");
 
     struct stat st;

@@ -149,7 +149,8 @@ void protect(const Stub& stub, const Mapping& m, std::uint64_t start, std::uint6
 }
 
 void check(const Stub& stub, const Mapping& m, const Extent& extent) {
-    if (hash(reinterpret_cast<const void*>(extent.address), extent.size) != extent.hash)
+    const std::span bytes(reinterpret_cast<const std::byte*>(extent.address), extent.size);
+    if (hash(bytes, stub.hash_unit) != extent.hash)
         fail(stub, EBADMSG, "the image is damaged: its pages do not match their checksum at",
              RangeText(m).text);
     count_progress(stub, extent.size);

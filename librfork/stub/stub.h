@@ -6,6 +6,7 @@
 #pragma once
 
 #include "arch/arch.h"
+#include "base/hash.h"
 #include "image/format.h"
 #include "image/status.h"
 #include "image/ticket.h"
@@ -76,6 +77,8 @@ struct Stub {
     int spool_fd = -1;                 // that directory
     char running[200] = {};            // what the ticket is called once it is won
     char log[513] = {};                // where the output goes, for the monitor
+
+    HashUnit hash_unit;
 
     int image_fd = -1;
     int stream_fd[3] = {-1, -1, -1};
@@ -163,7 +166,6 @@ class Deadline {
 void open_image(Stub&, const char* executable_name);
 void check_image(Stub&);
 const char* string_at(const Stub&, std::uint32_t offset);
-std::uint64_t hash(const void* data, std::size_t size);
 
 struct MappingTable {
     const image::Mapping* first;

@@ -83,7 +83,7 @@ int main(int argc, char **argv) {
 
     /* Whose it is decides what the user is told to do. */
     CHECK(says(refusal(""), "they were there when the program started"));
-    CHECK(says(refusal(""), "30>&- 40>&- 41>&-, or set RFORK_IGNORE=30,40,41 (or inherited)"));
+    CHECK(says(refusal(""), "30>&- 40>&- 41>&-, or set RFORK_IGNORE=lock,40,41 to go on without"));
     open_sockets(42, 43);
     CHECK(says(refusal(""), "close 42, 43 before the call; 30, 40, 41 were there when"));
     CHECK(says(refusal("inherited"), "close them before the call, or set RFORK_IGNORE=42,43"));

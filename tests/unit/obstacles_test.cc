@@ -8,7 +8,7 @@ using rfork::capture::Obstacles;
 TEST_CASE("A path of any length leaves room for what to do") {
     Obstacles obstacles;
     obstacles.add_descriptor(7, "descriptor 7 (/" + std::string(4000, 'x') + "/end) is locked",
-                             false, false);
+                             false, "");
     const std::string sentence = obstacles.error().sentence;
     CHECK(sentence.find("RFORK_IGNORE=7") < 900);
     CHECK(sentence.find("/end) is locked") != std::string::npos);
@@ -16,8 +16,8 @@ TEST_CASE("A path of any length leaves room for what to do") {
 
 TEST_CASE("A file that is only locked is not to be replaced by nothing") {
     Obstacles obstacles;
-    obstacles.add_descriptor(3, "descriptor 3 (/home/ada/t.db) holds a file lock", false, true);
+    obstacles.add_descriptor(3, "descriptor 3 (/home/ada/t.db) holds a file lock", false, "lock");
     CHECK(obstacles.error().sentence.find("RFORK_IGNORE=3") == std::string::npos);
-    obstacles.add_descriptor(4, "descriptor 4 (socket:[1]) is a socket", false, false);
-    CHECK(obstacles.error().sentence.find("RFORK_IGNORE=4") != std::string::npos);
+    obstacles.add_descriptor(4, "descriptor 4 (socket:[1]) is a socket", false, "");
+    CHECK(obstacles.error().sentence.find("RFORK_IGNORE=lock,4 to") != std::string::npos);
 }

@@ -20,23 +20,28 @@ starts_from_g2() { # RFORK_TIMEOUT_MS COMMAND LINE
         { $as_traveller $2 2>&1; echo ended; } </dev/null | cat >/dev/shm/said &"
 }
 
-# Until the image lies in the spool; from before that rexecd on g3 stands still, so that everything
-# may happen now.
+# Until the image lies in the spool, with rexecd on g3 standing still, so that everything may happen
+# now.
 hop_begins() { # RFORK_TIMEOUT_MS [COMMAND LINE]
-    local program=${2:-$hop g3 /dev/shm/copies} tries
-    for tries in 1 2 3 4 5 6; do
-        starts_from_g2 "$1" "$program"
-        caller_stops "${program%% *}"
-        on g3 'kill -STOP $(cat /run/rexecd.pid)'
-        ! caller_still_writes || break
-        [ $tries != 6 ] || fail "the caller is always faster than we are"
-        target_goes_on
-        caller_goes_on || : # it may have ended
-        await g2 60 'grep -qx ended /dev/shm/said' || fail "the caller is told nothing"
-    done
+    caller_is_caught_writing "$1" "${2:-$hop g3 /dev/shm/copies}"
+    on g3 'kill -STOP $(cat /run/rexecd.pid)'
     caller_goes_on
     await g1 60 'ls /export/u1000.*/ | grep -qxE "rfork.[0-9a-f]{32}"' ||
         fail "the caller writes no image: $(on g2 'cat /dev/shm/said')"
+}
+
+# One that is faster than we are has hopped, and starts again.
+caller_is_caught_writing() { # RFORK_TIMEOUT_MS COMMAND LINE
+    local tries
+    for tries in 1 2 3 4 5 6; do
+        starts_from_g2 "$1" "$2"
+        caller_stops "${2%% *}"
+        ! caller_still_writes || return 0
+        caller_goes_on || : # it may have ended
+        hop_ends 60 '^PARENT$'
+        copies_are 1
+    done
+    fail "the caller is always faster than we are"
 }
 
 # With its image half written.
