@@ -9,6 +9,7 @@
 #include <csignal>
 #include <fcntl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace rexecd {
@@ -44,8 +45,10 @@ bool Runners::has_room(in_addr_t source) const {
 }
 
 Runners::Started Runners::start(const Key& request, const Job& job, in_addr_t source, Error& why) {
-    if (!has_room(source))
+    if (!has_room(source)) {
+        end_stopped();
         return Started::not_now;
+    }
     if (count_proved(job.user) >= limits_.of_a_user)
         return why = too_busy(std::to_string(limits_.of_a_user) +
                               " of this user's are being started already"),
@@ -81,6 +84,19 @@ Runners::Started Runners::start(const Key& request, const Job& job, in_addr_t so
     end_after(started, limits_.to_prove);
     listen(request, started);
     return Started::yes;
+}
+
+// A runner can be stopped by the user whom it has become, and nobody else would do so before it has
+// proved him. When room is short it does not keep others waiting.
+void Runners::end_stopped() {
+    for (const auto& [request, runner] : runners_) {
+        siginfo_t stopped{};
+        if (!runner->proved &&
+            ::waitid(P_PIDFD, static_cast<id_t>(runner->process.get()), &stopped,
+                     WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
+            stopped.si_pid != 0)
+            ::syscall(SYS_pidfd_send_signal, runner->process.get(), SIGKILL, nullptr, 0);
+    }
 }
 
 void Runners::listen(const Key& request, Runner& runner) {

@@ -2,9 +2,9 @@
 //
 // Whoever has the key can ask in anybody's name, and a runner belongs to the user it has become,
 // who may stop it. So nobody can use up what others need: until a runner has proved its user it
-// counts among few, for half a minute at most, and fairly by where the request came from; after
-// that it counts for the proved user alone, who has a share. A runner that is killed here proves
-// nothing: the ticket decides.
+// counts among few, fairly by where the request came from and for half a minute at most, or less if
+// it is stopped and room is short; after that it counts for the proved user alone, who has a share.
+// A runner that is killed here proves nothing: the ticket decides.
 #pragma once
 
 #include "base/result.h"
@@ -71,6 +71,7 @@ class Runners {
 
     bool has_room(in_addr_t source) const;
     std::size_t count_proved(std::optional<uid_t> user) const;
+    void end_stopped();
     void listen(const Key& request, Runner& runner);
     void end_after(Runner& runner, std::chrono::milliseconds patience);
     void heard(const Key& request, bool complete);

@@ -37,7 +37,8 @@ void work(const Job& job, int report) {
 
 struct World {
     explicit World(Runners::Limits limits)
-        : runners(io, [this](const Runners::Ended& end) { ended.push_back(end); }, work, limits) {}
+        : runners(
+              io, [this](const Runners::Ended& end) { ended.push_back(end); }, work, limits) {}
     ~World() {
         for (pid_t process : stopped)
             ::kill(process, SIGKILL);
@@ -144,6 +145,24 @@ TEST_CASE(
     REQUIRE(world.start("runs", 1000, 1) == yes);
     world.run_until_ended(5);
     CHECK(world.resumed() == 2);
+}
+
+// (A neighbour who stopped sixteen kept all of his host's users waiting for half a minute.)
+TEST_CASE("runners that are stopped before their user is proved end when room is short") {
+    World world(few());
+    REQUIRE(world.start("stops") == yes);
+    REQUIRE(world.start("stops") == yes);
+    auto started = not_now;
+    const auto deadline = std::chrono::steady_clock::now() + 20s;
+    while ((started = world.start("works", 1001)) == not_now &&
+           std::chrono::steady_clock::now() < deadline) {
+        world.io.restart();
+        world.io.run_one_for(10ms);
+    }
+    REQUIRE(started == yes);
+    world.run_until_ended(3);
+    CHECK(world.resumed() == 1);
+    CHECK(world.killed(false) == 2);
 }
 
 TEST_CASE("runners that are stopped when their user is proved count for him alone") {
