@@ -12,7 +12,7 @@
 //   others      through `departure`, code of the program's own librfork, with a signal frame in the
 //               part of the window that stays
 //   main thread that had ended before the freeze: likewise, but to its end
-#include "arch/x86_64/stub_frame.h"
+#include "arch/x86_64/thread_frame.h"
 #include "kinds/thread/record.h"
 #include "stub/stub.h"
 
@@ -23,8 +23,22 @@
 #include <linux/sched.h>
 
 namespace rfork::stub {
+
+// arch/x86_64/stub_start.S: leaves for the program; the frame is read by the kernel, and never used
+// again.
+extern "C" [[noreturn]] void stub_leave(arch::SignalFrame*);
+// The same by way of the program's departure code.
+extern "C" [[noreturn]] void stub_depart(std::uint64_t departure, arch::SignalFrame*,
+                                         std::uint32_t* counter);
+// clone3(2); the new thread begins with stub_thread().
+extern "C" long stub_clone(const clone_args*, std::size_t size, Stub*, const kinds::ThreadRecord*,
+                           unsigned index);
+extern "C" [[noreturn, gnu::visibility("hidden"), gnu::used]] void
+stub_thread(Stub&, const kinds::ThreadRecord&, unsigned index);
+
 namespace {
 
+using arch::ThreadFrame;
 using kinds::ThreadRecord;
 
 constexpr unsigned everybody = 0x7fffffff;
@@ -145,8 +159,23 @@ void restore_attributes(const ThreadRecord& thread) {
                   thread.flags & kinds::thread_without_tsc ? PR_TSC_SIGSEGV : PR_TSC_ENABLE);
 }
 
+void build_frame(const Stub& stub, const ThreadRecord& thread, std::uint8_t* xstate,
+                 std::uint64_t room, arch::SignalFrame& frame) {
+    const arch::FrameContent content{
+        thread.registers,
+        thread.xstate(),
+        thread.layout,
+        {thread.altstack_sp, std::int32_t(thread.altstack_flags), 0, thread.altstack_size},
+        thread.signal_mask};
+    const arch::FrameError e =
+        arch::build_frame(content, stub.xsave, stub.xcr0, xstate, room, frame);
+    if (e.error)
+        fail(stub, e.error, e.why);
+}
+
 void become(const Stub& stub, const ThreadRecord& thread) {
-    set_segment_bases(stub, thread);
+    if (long r = arch::set_segment_bases(thread.registers); r < 0)
+        fail(stub, int(-r), "cannot restore the thread pointer");
     restore_tid(thread);
     restore_registrations(stub, thread);
     restore_attributes(thread);
@@ -238,7 +267,7 @@ void stub_thread(Stub& stub, const ThreadRecord& thread, unsigned index) {
     become(stub, thread);
     restore_scheduling(stub, thread);
     const std::uint64_t at = place_of(stub, index).frame;
-    Frame own;
+    ThreadFrame own;
     arch::SignalFrame* frame = &own.signal;
     if (at)
         frame = kept_frame(stub, thread, at);
@@ -276,7 +305,7 @@ void leave(Stub& stub) {
     if (leader) // only now, as the other threads would have inherited it
         restore_scheduling(stub, *leader);
     const bool leads = leader == stub.caller;
-    Frame own;
+    ThreadFrame own;
     arch::SignalFrame* frame = nullptr;
     if (leads)
         build_frame(stub, *leader, own.xstate, sizeof own.xstate, own.signal);
