@@ -10,8 +10,8 @@
 //   signals       all default, none blocked (child.h)
 #include "rexecd/launch.h"
 
-#include "image/status.h"
-#include "image/ticket.h"
+#include "format/status.h"
+#include "format/ticket.h"
 #include "rexecd/child.h"
 
 #include <cerrno>
@@ -32,8 +32,8 @@ enum Number { status_number = 3, image_number = 4, first_free = 5 };
 // For the stub alone: the program has its own environment in its memory.
 std::vector<std::string> environment_of(const Start& start, const std::string& log) {
     std::vector<std::string> environment = {std::string(image::ticket_variable) + "=" +
-                                            std::to_string(status_number) + "," + start.attempt +
-                                            "," + start.ticket_path,
+                                                std::to_string(status_number) + "," +
+                                                start.attempt + "," + start.ticket_path,
                                             "RFORK_OUTPUT=" + log};
     for (const char* name : {"RFORK_CPU", "RFORK_PID", "RFORK_FILES"}) // rfork-image(5)
         if (const char* value = ::getenv(name))

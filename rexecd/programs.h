@@ -10,7 +10,7 @@
 // be seen before the program is known. Pure logic, but for the question whether a group lives.
 #pragma once
 
-#include "image/format.h"
+#include "format/format.h"
 #include "rexecd/program_log.h"
 #include "rexecd/requests.h"
 

@@ -15,7 +15,7 @@
 // won is taken back, and the caller goes on.
 #include "rexecd/runner.h"
 
-#include "image/status.h"
+#include "format/status.h"
 #include "remote/spool.h"
 #include "remote/ticket.h"
 #include "rexecd/checked_image.h"
@@ -86,7 +86,9 @@ class Attempt {
     Outcome run(UniqueFd image) {
         const std::string path = job_.spool + "/" + job_.request.directory;
         Result<Launched> launched =
-            launch({image.get(), path + "/" + job_.request.ticket, id_,
+            launch({image.get(),
+                    path + "/" + job_.request.ticket,
+                    id_,
                     {job_.request.log, path, job_.request.program,
                      job_.request.ticket.substr(std::string_view(image::ticket_prefix).size())}});
         image.reset(); // what we no longer hold open, NFS can really unlink

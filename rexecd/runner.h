@@ -5,7 +5,7 @@
 // nothing else.
 #pragma once
 
-#include "image/format.h"
+#include "format/format.h"
 #include "remote/protocol.h"
 
 #include <cstdint>
@@ -16,8 +16,8 @@
 namespace rexecd {
 
 struct Job {
-    std::string spool; // absolute
-    uid_t user = 0;    // one of the two that the request names
+    std::string spool;              // absolute
+    uid_t user = 0;                 // one of the two that the request names
     rfork::remote::Message request; // with well-formed names of directory and ticket
     bool allow_root = false;
 };
@@ -36,12 +36,12 @@ struct Outcome {
     std::int64_t pid;              // resumed: of the copy, as its ticket says
     std::uint32_t monitor_address; // resumed: who wants to know of its end; network byte order
     std::uint16_t monitor_port;
-    bool log_is_new;                               // resumed: nobody's before; empty, it may go
-    char monitor_name[64];                         // resumed: what the program is called there
-    char running[256];                             // resumed: what the ticket is called now
-    char log[rfork::remote::max_log_name + 1];     // resumed: its path
-    std::uint64_t log_device, log_inode;           // resumed: and what was there under it
-    char sentence[1000];                           // refused; zero-terminated like the others
+    bool log_is_new;                           // resumed: nobody's before; empty, it may go
+    char monitor_name[64];                     // resumed: what the program is called there
+    char running[256];                         // resumed: what the ticket is called now
+    char log[rfork::remote::max_log_name + 1]; // resumed: its path
+    std::uint64_t log_device, log_inode;       // resumed: and what was there under it
+    char sentence[1000];                       // refused; zero-terminated like the others
 };
 static_assert(std::is_trivially_copyable_v<Outcome> && sizeof(Outcome) <= 4096);
 

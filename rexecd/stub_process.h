@@ -1,7 +1,7 @@
 // A launched image, seen from the runner that waits for it: what it says, and how it ends.
 #pragma once
 
-#include "image/status.h"
+#include "format/status.h"
 
 #include <string>
 #include <sys/types.h>

@@ -6,32 +6,32 @@
 
 #include "base/printable.h"
 #include "base/progress.h"
+#include "format/records/address_space.h"
+#include "format/records/attributes.h"
+#include "format/records/cpu.h"
+#include "format/records/epoll.h"
+#include "format/records/event_fd.h"
+#include "format/records/executable.h"
+#include "format/records/interval_timers.h"
+#include "format/records/listening_socket.h"
+#include "format/records/membarrier.h"
+#include "format/records/monitor.h"
+#include "format/records/open_file.h"
+#include "format/records/pending_signal.h"
+#include "format/records/personality.h"
+#include "format/records/pipe.h"
+#include "format/records/posix_timer.h"
+#include "format/records/process.h"
+#include "format/records/resource_limits.h"
+#include "format/records/signal_actions.h"
+#include "format/records/signal_fd.h"
+#include "format/records/thread.h"
+#include "format/records/ticket.h"
+#include "format/records/timer_fd.h"
+#include "format/records/timer_fd_setting.h"
+#include "format/records/umask.h"
+#include "format/records/working_directory.h"
 #include "frozen_memory.h"
-#include "kinds/address_space/record.h"
-#include "kinds/attributes/record.h"
-#include "kinds/cpu/record.h"
-#include "kinds/epoll/record.h"
-#include "kinds/event_fd/record.h"
-#include "kinds/executable/record.h"
-#include "kinds/interval_timers/record.h"
-#include "kinds/listening_socket/record.h"
-#include "kinds/membarrier/record.h"
-#include "kinds/monitor/record.h"
-#include "kinds/open_file/record.h"
-#include "kinds/pending_signal/record.h"
-#include "kinds/personality/record.h"
-#include "kinds/pipe/record.h"
-#include "kinds/posix_timer/record.h"
-#include "kinds/process/record.h"
-#include "kinds/resource_limits/record.h"
-#include "kinds/signal_actions/record.h"
-#include "kinds/signal_fd/record.h"
-#include "kinds/thread/record.h"
-#include "kinds/ticket/record.h"
-#include "kinds/timer_fd/record.h"
-#include "kinds/timer_fd_setting/record.h"
-#include "kinds/umask/record.h"
-#include "kinds/working_directory/record.h"
 #include "text.h"
 
 #include <algorithm>
@@ -493,8 +493,8 @@ Lines describe(const FrozenProgram& program, const kinds::MonitorRecord& record,
 
 Lines describe(const FrozenProgram& program, const kinds::TicketRecord& record,
                const image::Record&) {
-    return {{"ticket", string_at(program, record.name) + " in " +
-                           string_at(program, record.directory)}};
+    return {{"ticket",
+             string_at(program, record.name) + " in " + string_at(program, record.directory)}};
 }
 
 // --- The table ---

@@ -12,14 +12,14 @@
 #include "api/last_error.h"
 #include "api/memory_marks.h"
 #include "api/turn.h"
-#include "capture/children.h"
-#include "capture/kept_from_forks.h"
-#include "capture/memory.h"
-#include "capture/own_pages.h"
-#include "capture/private_copy.h"
-#include "capture/provenance.h"
-#include "kinds/collectors.h"
-#include "kinds/descriptors.h"
+#include "objects/descriptors.h"
+#include "process/children.h"
+#include "process/collectors.h"
+#include "process/kept_from_forks.h"
+#include "process/memory.h"
+#include "process/own_pages.h"
+#include "process/private_copy.h"
+#include "process/provenance.h"
 
 #include <cerrno>
 #include <csignal>
@@ -75,7 +75,8 @@ void close_all_but(int keep) {
     syscall(SYS_close_range, keep + 1, ~0u, 0);
 }
 
-Result<void> map_memory(std::span<const Range> own, capture::Snapshot& snapshot) {
+Result<void> map_memory(const capture::Source& source, std::span<const Range> own,
+                        capture::Snapshot& snapshot) {
     UniqueFd smaps(open("/proc/self/smaps", O_RDONLY | O_CLOEXEC));
     if (!smaps)
         return system_error(errno, "cannot read /proc/self/smaps", "mount /proc");
@@ -87,18 +88,19 @@ Result<void> map_memory(std::span<const Range> own, capture::Snapshot& snapshot)
         provenance.restore(entry);
     if (Result<void> r = capture::classify_memory(*entries, own, snapshot); !r)
         return r;
-    return kinds::add_mapped_files(snapshot);
+    return kinds::add_mapped_files(source, snapshot);
 }
 
 // While the other threads stand still. (To read the memory map takes time that grows with the
 // memory, so it is done then only where it is needed.)
-Result<void> map_shared_memory(std::span<const Range> own, capture::Snapshot& snapshot) {
+Result<void> map_shared_memory(const capture::Source& source, std::span<const Range> own,
+                               capture::Snapshot& snapshot) {
     const Result<bool> any = capture::has_shared_anonymous_memory(own);
     if (!any)
         return any.error();
     if (!*any)
         return {};
-    if (Result<void> r = map_memory(own, snapshot); !r)
+    if (Result<void> r = map_memory(source, own, snapshot); !r)
         return r;
     return capture::make_private(snapshot.mappings, read_only_memory(), excluded_memory());
 }
@@ -149,7 +151,7 @@ Result<std::uint64_t> freeze_here(const Handover& all) {
     if (Result<void> r = collect(all, *self, snapshot); !r)
         return r.error();
     if (all.facts.threads.size() > 1 || !excluded_memory().empty())
-        if (Result<void> r = map_shared_memory(own, snapshot); !r)
+        if (Result<void> r = map_shared_memory(*self, own, snapshot); !r)
             return r.error();
     all.mailbox->doorbell.ring(Bell::collected);
     close_all_but(self->directory());
@@ -159,7 +161,7 @@ Result<std::uint64_t> freeze_here(const Handover& all) {
         return directory.error();
 
     if (snapshot.mappings.empty())
-        if (Result<void> r = map_memory(own, snapshot); !r)
+        if (Result<void> r = map_memory(*self, own, snapshot); !r)
             return r.error();
     if (Result<void> r = clear_excluded_memory(snapshot.mappings); !r)
         return r.error();

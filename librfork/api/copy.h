@@ -3,7 +3,7 @@
 
 #include "api/freeze.h"
 #include "api/mailbox.h"
-#include "capture/self.h"
+#include "process/self.h"
 
 namespace rfork::api {
 

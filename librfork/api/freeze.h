@@ -4,7 +4,7 @@
 #include "api/halt.h"
 #include "api/session.h"
 #include "base/result.h"
-#include "capture/snapshot.h"
+#include "snapshot/snapshot.h"
 
 #include <string>
 #include <sys/types.h>

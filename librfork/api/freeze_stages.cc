@@ -7,8 +7,8 @@
 #include "api/kept_frames.h"
 #include "api/progress.h"
 #include "api/sections.h"
-#include "capture/kept_from_forks.h"
-#include "capture/program_vdso.h"
+#include "process/kept_from_forks.h"
+#include "process/program_vdso.h"
 
 #include <cerrno>
 #include <csignal>

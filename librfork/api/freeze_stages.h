@@ -1,7 +1,7 @@
 // One freeze, stage by stage. freeze() takes them one after the other; whoever freezes several
 // processes as one takes each stage for all of them before the next.
 //
-//   stop      the other threads stand still (capture/standstill.h), where a thread can be frozen
+//   stop      the other threads stand still (process/standstill.h), where a thread can be frozen
 //   read      what only this process can ask the kernel about itself
 //   copy      there is a copy of the process, with its memory as it is now
 //   release   the copy has read what the threads could change: they run on, or halt (api/halt.h)
@@ -14,9 +14,9 @@
 #include "api/freeze.h"
 #include "api/halt.h"
 #include "api/mailbox.h"
-#include "capture/kept_from_forks.h"
-#include "capture/self.h"
-#include "capture/standstill.h"
+#include "process/kept_from_forks.h"
+#include "process/self.h"
+#include "process/standstill.h"
 
 #include <memory>
 #include <optional>
@@ -25,7 +25,7 @@
 
 namespace rfork::api {
 
-// What of its memory a copy is given; see capture/kept_from_forks.h.
+// What of its memory a copy is given; see process/kept_from_forks.h.
 enum class Memory { as_a_child, all };
 
 class Freeze {

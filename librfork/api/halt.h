@@ -7,8 +7,8 @@
 #pragma once
 
 #include "api/blocked_signals.h"
-#include "capture/source.h"
-#include "capture/standstill.h"
+#include "process/source.h"
+#include "process/standstill.h"
 
 #include <memory>
 

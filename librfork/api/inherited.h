@@ -1,7 +1,7 @@
 // Which descriptors were there when the program started.
 #pragma once
 
-#include "capture/ignored.h"
+#include "snapshot/ignored.h"
 
 #include <span>
 

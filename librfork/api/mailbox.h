@@ -3,8 +3,8 @@
 #pragma once
 
 #include "api/doorbell.h"
-#include "capture/snapshot.h"
 #include "image/writer.h"
+#include "snapshot/snapshot.h"
 
 #include <climits>
 #include <sys/mman.h>

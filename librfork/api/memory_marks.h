@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/result.h"
-#include "capture/snapshot.h"
+#include "snapshot/snapshot.h"
 
 #include <span>
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/result.h"
-#include "capture/ignored.h"
+#include "snapshot/ignored.h"
 
 #include <string>
 

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "base/result.h"
+#include "format/format.h"
 #include "image/check_front.h"
-#include "image/format.h"
 
 namespace rfork::image {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/result.h"
-#include "image/format.h"
+#include "format/format.h"
 
 #include <cerrno>
 #include <cstdint>

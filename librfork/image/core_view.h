@@ -2,7 +2,7 @@
 // header table for all of memory, and the ELF header which, put at offset 0, makes the file a core.
 #pragma once
 
-#include "capture/snapshot.h"
+#include "snapshot/snapshot.h"
 
 #include <elf.h>
 

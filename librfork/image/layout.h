@@ -1,8 +1,8 @@
 // Where everything goes: in the frozen process's address space, and in the file.
 #pragma once
 
-#include "capture/snapshot.h"
 #include "image/core_view.h"
+#include "snapshot/snapshot.h"
 
 namespace rfork::image {
 

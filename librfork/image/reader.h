@@ -15,7 +15,7 @@
 
 #include "base/hash.h"
 #include "base/result.h"
-#include "image/format.h"
+#include "format/format.h"
 
 #include <cstddef>
 #include <cstdint>

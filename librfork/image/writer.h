@@ -1,7 +1,7 @@
 // Writes an image.
 #pragma once
 
-#include "capture/snapshot.h"
+#include "snapshot/snapshot.h"
 
 namespace rfork::image {
 

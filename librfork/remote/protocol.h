@@ -14,7 +14,8 @@
 //     48+n    32  MAC: HMAC-SHA512-256 over all that precedes, under the shared key
 //
 // Bodies, where a text is its length in 2 bytes and then as many bytes:
-//   request                      user 4, outer user 4, image id 16, directory text, ticket text, program text,
+//   request                      user 4, outer user 4, image id 16, directory text, ticket text,
+//   program text,
 //                                log text, proof 32
 //   hello, cancel, acknowledge   empty
 //   working                      nonce of the datagram it answers 8
@@ -26,7 +27,7 @@
 #pragma once
 
 #include "base/result.h"
-#include "image/format.h"
+#include "format/format.h"
 #include "remote/key.h"
 
 #include <array>
@@ -46,9 +47,9 @@ inline constexpr std::size_t request_at = 8; // the request's id, in the header
 inline constexpr std::size_t mac_size = 32;
 inline constexpr std::size_t max_body = 1024;
 inline constexpr std::size_t max_datagram = header_size + max_body + mac_size;
-inline constexpr std::size_t max_name = 64;               // of directory, ticket, program, host
-inline constexpr std::size_t max_running_name = 199;      // as image::StatusMessage has it
-inline constexpr std::size_t max_log_name = 512;          // and of a pattern for one
+inline constexpr std::size_t max_name = 64;                // of directory, ticket, program, host
+inline constexpr std::size_t max_running_name = 199;       // as image::StatusMessage has it
+inline constexpr std::size_t max_log_name = 512;           // and of a pattern for one
 inline constexpr std::size_t max_sentence = max_body - 14; // after nonce, error and its own length
 
 enum class MessageKind : std::uint8_t {
@@ -62,14 +63,14 @@ enum class MessageKind : std::uint8_t {
     acknowledge = 8, // caller -> rexecd: the ticket says that I know; the image may go
 };
 
-// That a request comes from somebody who can read the image: a MAC under the image's secret over the
-// request's id and all else that it says.
+// That a request comes from somebody who can read the image: a MAC under the image's secret over
+// the request's id and all else that it says.
 using Proof = std::array<std::uint8_t, mac_size>;
 
 struct Message {
     MessageKind kind{};
     image::Id request{};
-    std::uint64_t time = 0;   // nanoseconds
+    std::uint64_t time = 0; // nanoseconds
     std::uint64_t nonce = 0;
     std::uint64_t answers = 0; // all answers: the nonce of the datagram that is answered
 
@@ -77,18 +78,18 @@ struct Message {
     // a user namespace, the target may be in the same one, or outside.
     std::uint32_t user = 0;       // as the caller calls himself
     std::uint32_t outer_user = 0; // as the namespace around him does
-    image::Id image{};      // request: the id inside the image's header
-    std::string directory;  // request: the user's, in the spool
-    std::string ticket;     // request: a name in it
-    std::string program;    // request: the program's own name, for people
-    std::string log;        // request: pattern of its name; resumed: path of what it became
-    Proof proof{};          // request: proof_of() it
+    image::Id image{};            // request: the id inside the image's header
+    std::string directory;        // request: the user's, in the spool
+    std::string ticket;           // request: a name in it
+    std::string program;          // request: the program's own name, for people
+    std::string log;              // request: pattern of its name; resumed: path of what it became
+    Proof proof{};                // request: proof_of() it
 
-    std::string host;        // welcome
-    std::int64_t pid = 0;    // resumed; 0 when it is not known any more
-    std::string running;     // resumed
-    std::int32_t error = 0;  // refused: an errno value
-    std::string sentence;    // refused; cut to fit
+    std::string host;       // welcome
+    std::int64_t pid = 0;   // resumed; 0 when it is not known any more
+    std::string running;    // resumed
+    std::int32_t error = 0; // refused: an errno value
+    std::string sentence;   // refused; cut to fit
 };
 
 bool is_answer(MessageKind kind);

@@ -2,7 +2,7 @@
 //
 //   u<uid>.<32 digits>/            0700, made by its owner at first use (user_directory.h)
 //     .rfork.<id>.tmp                an image being written; renamed when complete
-//     rfork.<id>                     an image, and the ticket of its copy (image/ticket.h)
+//     rfork.<id>                     an image, and the ticket of its copy (format/ticket.h)
 //     rfork.<id>.run.* .ack.* .back  what became of the ticket
 //     and logs, which are the user's own
 //
@@ -11,8 +11,8 @@
 #pragma once
 
 #include "base/result.h"
-#include "image/format.h"
-#include "image/ticket.h"
+#include "format/format.h"
+#include "format/ticket.h"
 
 #include <cstdint>
 #include <optional>

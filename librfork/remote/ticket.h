@@ -1,4 +1,4 @@
-// What becomes of a ticket, as everybody but the stub sees and decides it (image/ticket.h has the
+// What becomes of a ticket, as everybody but the stub sees and decides it (format/ticket.h has the
 // names, stub/claim.cc the stub's side).
 //
 //   caller gives up      rfork.<id>       -> .back      returns -1
@@ -27,9 +27,7 @@ struct TicketNames {
     char running[256] = "";      // the whole name; "" if there is none
     char acknowledged[256] = ""; // likewise
 
-    bool none() const {
-        return !error && !ticket && !given_up && !running[0] && !acknowledged[0];
-    }
+    bool none() const { return !error && !ticket && !given_up && !running[0] && !acknowledged[0]; }
 };
 
 // Lists the open directory, which asks an NFS server anew. Allocates nothing.

@@ -1,7 +1,7 @@
 #include "remote/user_directory.h"
 
 #include "base/directory_names.h"
-#include "image/ticket.h"
+#include "format/ticket.h"
 #include "remote/spool.h"
 
 #include <cerrno>

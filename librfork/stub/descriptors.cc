@@ -5,7 +5,7 @@
 // socket) is closed, as the frozen process did not have it.
 #include "stub/stub.h"
 
-#include "kinds/descriptor_slot.h"
+#include "format/records/descriptor_slot.h"
 
 #include <asm/unistd.h>
 #include <linux/errno.h>

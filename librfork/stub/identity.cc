@@ -51,7 +51,7 @@
 // sends to one process of a job).
 #include "stub/identity.h"
 
-#include "kinds/thread/record.h"
+#include "format/records/thread.h"
 
 #include <asm/signal.h>
 #include <asm/unistd.h>

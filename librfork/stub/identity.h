@@ -1,7 +1,7 @@
 // What identity.cc, and the files it calls, share among themselves: see the essay there.
 #pragma once
 
-#include "kinds/process/record.h"
+#include "format/records/process.h"
 #include "stub/stub.h"
 
 namespace rfork::stub {

@@ -14,8 +14,8 @@
 // any memory does, is made to jump there (redirect_vdso.cc).
 #include "stub/stub.h"
 
-#include "image/elf_object.h"
-#include "kinds/address_space/record.h"
+#include "base/elf_object.h"
+#include "format/records/address_space.h"
 
 #include <asm/unistd.h>
 #include <linux/errno.h>

@@ -79,7 +79,7 @@ bool take_path(const char* path, Stub& stub) {
     return true;
 }
 
-// RFORK_TICKET="<status fd>,<attempt>,<path>", see image/ticket.h
+// RFORK_TICKET="<status fd>,<attempt>,<path>", see format/ticket.h
 void parse_ticket(Stub& stub, const char* text) {
     int status_fd = -1;
     if (!take_status(text, status_fd) || !take_attempt(text, stub.attempt) ||
@@ -173,7 +173,7 @@ Stage stage_of(image::Kind kind, Phase phase) {
 bool is_known(image::Kind kind) {
     switch (kind) {
 #define RFORK_KIND(number, phase, name) case image::Kind::name:
-#include "image/kinds.def"
+#include "format/kinds.def"
 #undef RFORK_KIND
         return true;
     }
@@ -209,7 +209,7 @@ void restore(Stub& stub, Phase phase) {
     if (phase == Phase::phase_name)                                                                \
         restore_kind(stub, image::Kind::name, phase,                                               \
                      [](Stub& s, const image::RecordHeader& r) { restore_##name(s, r); });
-#include "image/kinds.def"
+#include "format/kinds.def"
 #undef RFORK_KIND
 }
 

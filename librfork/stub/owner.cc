@@ -1,4 +1,4 @@
-#include "kinds/owner.h"
+#include "format/records/owner.h"
 #include "stub/stub.h"
 
 #include <asm/unistd.h>

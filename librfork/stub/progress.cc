@@ -4,7 +4,7 @@
 //
 // after a second, anew five times a second, and gone when the program goes on. It is written over
 // with blanks, which every terminal knows.
-#include "kinds/thread/record.h"
+#include "format/records/thread.h"
 #include "stub/stub.h"
 
 #include <asm/ioctls.h>

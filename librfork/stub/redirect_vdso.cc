@@ -16,14 +16,14 @@
 // A function of which this kernel's vDSO has none becomes a system call
 // (arch/x86_64/vdso_code.h). Headers, symbols and build-id stay, so the memory tells at the next
 // freeze whose vDSO it is; what lay in front of it is written into the page with the slots
-// (image/redirection.h). An image therefore describes the program's vDSO as it was where the
+// (format/redirection.h). An image therefore describes the program's vDSO as it was where the
 // program started, however many kernels lie between: on a third kernel the same first bytes are
 // overwritten again, and on the first one its own vDSO comes back and nothing of ours is left.
 #include "stub/stub.h"
 
 #include "arch/x86_64/vdso_code.h"
-#include "image/elf_object.h"
-#include "image/redirection.h"
+#include "base/elf_object.h"
+#include "format/redirection.h"
 
 #include <asm/unistd.h>
 #include <linux/errno.h>

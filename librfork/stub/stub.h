@@ -7,9 +7,9 @@
 
 #include "arch/arch.h"
 #include "base/hash.h"
-#include "image/format.h"
-#include "image/status.h"
-#include "image/ticket.h"
+#include "format/format.h"
+#include "format/status.h"
+#include "format/ticket.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -44,7 +44,7 @@ struct Rights {
     std::uint32_t securebits = 0;
 };
 
-// RFORK_FILES: what to do about files that are not as they were; kinds/open_file/restore.cc.
+// RFORK_FILES: what to do about files that are not as they were; objects/open_file/restore.cc.
 enum class Files { check, trust, rollback };
 
 // Of the program's memory, in bytes, and of the line that tells of it: progress.cc.
@@ -63,7 +63,7 @@ struct Stub {
     const image::Header* header = nullptr;
     Stage stage = Stage::start;
     char called[256] = "image";        // as it was started, for sentences
-    std::uint64_t ignored_signals = 0; // a bit each; see kinds/signal_actions/restore.cc
+    std::uint64_t ignored_signals = 0; // a bit each; see state/signal_actions/restore.cc
 
     // From the environment the image was started with.
     bool ignore_cpu = false;
@@ -107,7 +107,7 @@ struct Stub {
 
     const kinds::ResourceLimitsRecord* limits = nullptr;
 
-    // Threads: kinds/thread/restore.cc.
+    // Threads: state/thread/restore.cc.
     const kinds::ThreadRecord* caller = nullptr; // that froze the program
     const kinds::ThreadRecord* leader = nullptr; // that this one becomes; none if it had ended
     unsigned threads = 0;                        // made
@@ -227,19 +227,19 @@ void end_progress(const Stub&); // also before a sentence
 void clear_address_space(Stub&);
 void restore_memory(Stub&);
 
-// What started the image wanted ignored (kinds/signal_actions).
+// What started the image wanted ignored (state/signal_actions).
 void note_ignored_signals(Stub&);
 
-// The file of a shared mapping, if it is still the one that it was (kinds/open_file).
+// The file of a shared mapping, if it is still the one that it was (objects/open_file).
 int open_mapped_file(const Stub&, const char* path, int access);
-// RFORK_FILES=rollback, when nothing else can fail any more (kinds/open_file).
+// RFORK_FILES=rollback, when nothing else can fail any more (objects/open_file).
 void roll_back_files(const Stub&);
 
-// What waits for one thread; called by itself, when all timers are there (kinds/pending_signal).
+// What waits for one thread; called by itself, when all timers are there (state/pending_signal).
 void queue_pending_signals(Stub&, std::int32_t frozen_tid);
 bool any_signal_waits_for_a_thread(const Stub&);
 
-// Makes a timer whose expiry was pending run out, so that it is again (kinds/posix_timer).
+// Makes a timer whose expiry was pending run out, so that it is again (state/posix_timer).
 void let_posix_timer_expire(Stub&, std::int32_t id);
 
 // identity.cc: takes back what a thread was lent for the resume. Every thread calls it, once no
@@ -248,31 +248,31 @@ void return_rights(const Stub&);
 void await_guard(const Stub&);     // until the program cannot outlive the process in front
 void settle_identity(const Stub&); // the process, when the program is about to run
 
-// Resource limits, when the stub needs nothing any more (kinds/resource_limits).
+// Resource limits, when the stub needs nothing any more (state/resource_limits).
 void settle_limits(const Stub&);
 
 // Whether it was the resumed program itself that executed the image, by the name that /proc has for
-// the program's file; then it is that file which it meant (kinds/executable).
+// the program's file; then it is that file which it meant (state/executable).
 bool is_link_to_executable(const char* name);
 [[noreturn]] void execute_program_instead(Stub&, const char* const* arguments,
                                           const char* const* environment,
                                           std::uint64_t signal_mask);
 
-// The end of the stub, in all threads: kinds/thread/restore.cc.
+// The end of the stub, in all threads: state/thread/restore.cc.
 [[noreturn]] void leave(Stub&);
 // What the thread with that id is called now.
 std::int32_t tid_now(const Stub&, std::int32_t frozen_tid);
 
-// The ticket's directory, if it is its owner's alone, else -EINVAL (kinds/ticket).
+// The ticket's directory, if it is its owner's alone, else -EINVAL (state/ticket).
 long open_ticket_directory(const Stub&);
 // claim.cc: wins the ticket of an image that travels, or ends.
 void claim(Stub&);
 // announce.cc: the program runs.
 void announce(Stub&);
 
-// One restorer a kind, in kinds/<name>/restore.cc.
+// One restorer a kind, in objects/<name>/restore.cc or state/<name>/restore.cc.
 #define RFORK_KIND(number, phase, name) void restore_##name(Stub&, const image::RecordHeader&);
-#include "image/kinds.def"
+#include "format/kinds.def"
 #undef RFORK_KIND
 
 } // namespace rfork::stub

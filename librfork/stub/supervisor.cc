@@ -12,7 +12,7 @@
 // process too, by a watcher. SIGSTOP sent to this process alone stops nobody else, since it can be
 // neither caught nor seen from outside but by a tracer. rexecd does not look for stops: there this
 // process stops for nobody.
-#include "kinds/signal_actions/record.h"
+#include "format/records/signal_actions.h"
 #include "stub/identity.h"
 
 #include <asm/siginfo.h>

@@ -6,7 +6,7 @@
 // which passes it on, so that the program had it twice.
 #include "stub/identity.h"
 
-#include "kinds/address_space/record.h"
+#include "format/records/address_space.h"
 
 #include <asm/unistd.h>
 #include <linux/prctl.h>

@@ -1,4 +1,4 @@
-#include "capture/obstacles.h"
+#include "snapshot/obstacles.h"
 
 #include <catch2/catch.hpp>
 #include <string>

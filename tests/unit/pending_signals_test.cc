@@ -1,7 +1,7 @@
-#include "capture/pending_signals.h"
+#include "process/pending_signals.h"
 
-#include "capture/source.h"
-#include "kinds/pending_signal/record.h"
+#include "format/records/pending_signal.h"
+#include "process/source.h"
 
 #include <catch2/catch.hpp>
 #include <csignal>

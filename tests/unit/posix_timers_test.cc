@@ -1,6 +1,6 @@
-#include "capture/posix_timers.h"
-#include "capture/self.h"
-#include "kinds/pending_signal/record.h"
+#include "format/records/pending_signal.h"
+#include "process/posix_timers.h"
+#include "process/self.h"
 
 #include <catch2/catch.hpp>
 #include <csignal>
@@ -38,7 +38,7 @@ OwnFacts facts_of(const PosixTimer& timer, std::uint64_t window) {
     OwnFacts facts;
     facts.posix_timers = std::vector<PosixTimer>{timer};
     facts.pending = {expiry_of(timer)};
-    facts.timers_asked = 1000000;
+    facts.kernel.timers_asked = 1000000;
     facts.pending_read = 1000000 + window;
     settle_timers(facts);
     return facts;
@@ -123,8 +123,10 @@ TEST_CASE("a timer that ran out before the signals were read has run out") {
 
 TEST_CASE("an alarm that came before the signals were read is no more") {
     OwnFacts facts;
-    facts.kernel.interval_timers = {{{5000, 3}, {6000, 3}, {0, 3}}};
-    facts.timers_asked = 1;
+    constexpr std::uint64_t intervals[] = {5000, 6000, 0};
+    for (unsigned which = 0; which < rfork::kinds::interval_timer_count; ++which)
+        facts.kernel.interval_timers[which] = {intervals[which], 3};
+    facts.kernel.timers_asked = 1;
     facts.pending_read = 10001;
     for (int number : {SIGALRM, SIGVTALRM, SIGPROF}) {
         PosixTimer as_sender;

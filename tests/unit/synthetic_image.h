@@ -11,7 +11,7 @@
 
 #include "base/hash.h"
 #include "base/unique_fd.h"
-#include "image/format.h"
+#include "format/format.h"
 
 #include <cstddef>
 #include <cstring>
@@ -119,7 +119,7 @@ struct SyntheticImage {
         header.core_size = 0x100;
         header.core_header_offset = 0x3040;
         header.pages_offset = pages_offset;
-        header.window = {window_base, window_base + 0x1000, window_base + 0x2000,
+        header.window = {window_base,          window_base + 0x1000, window_base + 0x2000,
                          window_base + 0x3000, window_base + 0x4000, window_base + 0x4000};
         header.records = {offsetof(Metadata, records), sizeof metadata.records};
         header.mappings = {offsetof(Metadata, mappings), sizeof metadata.mappings};

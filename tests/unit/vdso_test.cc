@@ -1,7 +1,7 @@
 // The vDSO as a file in memory, damaged ones included, and the code that takes its functions'
 // place.
 #include "arch/x86_64/vdso_code.h"
-#include "image/elf_object.h"
+#include "base/elf_object.h"
 
 #include <catch2/catch.hpp>
 

@@ -1,0 +1,49 @@
+// A pipe of which no process outside has an end, and the bytes in it.
+#pragma once
+
+#include "format/format.h"
+#include "format/records/descriptor_slot.h"
+
+#include <cstddef>
+
+namespace rfork::kinds {
+
+// An open file description of the pipe.
+struct PipeEnd {
+    std::uint32_t flags; // access mode and status flags
+    std::uint32_t slots; // how many of the record's slots are its own
+};
+
+enum class PipeContent : std::uint32_t {
+    stream = 1, // any number of bytes; how they are spread over the pipe's buffers does not matter
+    buffer = 2, // what one buffer holds, to which nothing is added
+    packet = 3, // likewise, and read as a packet (O_DIRECT)
+};
+
+struct PipeSegment {
+    PipeContent content;
+    std::uint32_t size;
+};
+
+// Behind the structure: slots, ends, segments, and the bytes of the segments.
+struct PipeRecord {
+    image::RecordHeader header;
+    std::uint32_t name;     // string
+    std::uint32_t capacity; // of F_GETPIPE_SZ
+    std::uint32_t slots;    // of all ends, in the order of the ends
+    std::uint32_t ends;
+    std::uint32_t segments;
+    std::uint32_t bytes;
+
+    const DescriptorSlot* slot() const { return reinterpret_cast<const DescriptorSlot*>(this + 1); }
+    const PipeEnd* end() const { return reinterpret_cast<const PipeEnd*>(slot() + slots); }
+    const PipeSegment* segment() const {
+        return reinterpret_cast<const PipeSegment*>(end() + ends);
+    }
+    const std::uint8_t* data() const {
+        return reinterpret_cast<const std::uint8_t*>(segment() + segments);
+    }
+};
+static_assert(sizeof(PipeRecord) == 32);
+
+} // namespace rfork::kinds

@@ -1,0 +1,165 @@
+#include "objects/descriptors.h"
+
+#include "process/open_descriptions.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+namespace rfork::kinds {
+namespace {
+
+using capture::Snapshot;
+using capture::Sort;
+using capture::Source;
+
+constexpr struct {
+    image::Kind kind;
+    Recogniser recognises;
+} table[] = {
+    {image::Kind::pipe, is_pipe},
+    {image::Kind::event_fd, is_event_fd},
+    {image::Kind::signal_fd, is_signal_fd},
+    {image::Kind::timer_fd, is_timer_fd},
+    {image::Kind::listening_socket, is_listening_socket},
+    {image::Kind::epoll, is_epoll},
+};
+
+image::Kind kind_of(const Source& source, const OpenDescriptions& all, const OpenDescription& d) {
+    for (const auto& entry : table)
+        if (entry.recognises(source, all, d))
+            return entry.kind;
+    return image::Kind::open_file;
+}
+
+// What no kind can carry. A stream's locks are left behind with it.
+Result<void> check(const Source& source, Snapshot& snapshot, OpenDescription& d) {
+    const bool is_file = d.kind == image::Kind::open_file;
+    if (is_file)
+        if (Result<void> r = check_open_file(source, d); !r)
+            return refuse(source, snapshot, d, sort_of(d), r.error());
+    if (d.locked && !snapshot.ignored.has(Sort::lock) && !(is_file && is_stream(d)))
+        return refuse(source, snapshot, d, Sort::lock,
+                      cannot_carry(d, "holds a file lock, which an image cannot carry yet "
+                                      "(RFORK_IGNORE=lock goes on without the lock)"));
+    if ((d.flags & O_ASYNC) && !snapshot.ignored.has(Sort::async))
+        return refuse(source, snapshot, d, Sort::async,
+                      cannot_carry(d, "sends a signal when it is ready (O_ASYNC), which an image "
+                                      "cannot carry yet (RFORK_IGNORE=async goes on without)"));
+    d.flags &= ~std::uint32_t(O_ASYNC);
+    return {};
+}
+
+bool was_inherited(const Snapshot& snapshot, const OpenDescription& d) {
+    for (const DescriptorSlot& slot : d.slots)
+        for (const capture::InheritedFile& file : snapshot.inherited)
+            if (file.fd == slot.fd && file.device == d.st.st_dev && file.inode == d.st.st_ino)
+                return true;
+    return false;
+}
+
+void drop(const Source& source, Snapshot& snapshot, OpenDescription& d) {
+    d.kind = image::Kind::open_file;
+    d.dropped = true;
+    add_null(source, snapshot, d);
+}
+
+// Of the descriptors that share an open file, those that are to be left out.
+std::vector<DescriptorSlot> take_ignored(const capture::Ignored& ignored,
+                                         std::vector<DescriptorSlot>& slots) {
+    std::vector<DescriptorSlot> taken, kept;
+    for (const DescriptorSlot& slot : slots)
+        (ignored.has(slot.fd) ? taken : kept).push_back(slot);
+    slots = std::move(kept);
+    return taken;
+}
+
+void drop_by_number(const Source& source, Snapshot& snapshot, OpenDescriptions& all) {
+    if (snapshot.ignored.numbers.empty())
+        return;
+    OpenDescriptions kept;
+    for (OpenDescription& d : all) {
+        OpenDescription left_out = d;
+        left_out.slots = take_ignored(snapshot.ignored, d.slots);
+        if (!d.slots.empty())
+            kept.push_back(std::move(d));
+        if (left_out.slots.empty())
+            continue;
+        drop(source, snapshot, left_out);
+        kept.push_back(std::move(left_out));
+    }
+    all = std::move(kept);
+}
+
+} // namespace
+
+Result<void> sort_descriptors(const Source& source, Snapshot& snapshot) {
+    Result<OpenDescriptions> all = capture::list_open_descriptions(source);
+    if (!all)
+        return all.error();
+    for (const OpenDescription& d : *all)
+        for (const DescriptorSlot& slot : d.slots)
+            snapshot.descriptors.push_back(slot.fd);
+    std::sort(snapshot.descriptors.begin(), snapshot.descriptors.end());
+    drop_by_number(source, snapshot, *all);
+    for (OpenDescription& d : *all) {
+        if (d.dropped)
+            continue;
+        d.kind = kind_of(source, *all, d);
+        if (Result<void> r = check(source, snapshot, d); !r)
+            return r;
+    }
+    snapshot.open_descriptions = std::move(*all);
+    return {};
+}
+
+Error cannot_carry(const OpenDescription& d, const std::string& why) {
+    return {ENOTSUP, label(d) + " " + why};
+}
+
+Sort sort_of(const OpenDescription& d) {
+    const mode_t mode = d.st.st_mode;
+    if (d.path.compare(0, 6, "/proc/") == 0 || d.path.compare(0, 5, "/sys/") == 0)
+        return Sort::proc;
+    if ((S_ISREG(mode) || S_ISDIR(mode)) && d.path.compare(0, 1, "/") == 0)
+        return Sort::deleted;
+    if (d.flags & O_PATH)
+        return Sort::other;
+    return S_ISSOCK(mode)                   ? Sort::socket
+           : S_ISFIFO(mode)                 ? Sort::pipe
+           : S_ISCHR(mode) || S_ISBLK(mode) ? Sort::device
+                                            : Sort::other;
+}
+
+Result<void> refuse(const Source& source, Snapshot& snapshot, OpenDescription& d, Sort sort,
+                    const Error& error) {
+    if (error.code != ENOTSUP)
+        return error;
+    const bool inherited = was_inherited(snapshot, d);
+    if (snapshot.ignored.has(sort) || (inherited && snapshot.ignored.inherited)) {
+        drop(source, snapshot, d);
+        return {};
+    }
+    d.refused = true;
+    snapshot.obstacles.add_descriptor(d.number(), error.sentence, inherited,
+                                      sort == Sort::lock    ? "lock"
+                                      : sort == Sort::async ? "async"
+                                                            : "");
+    return {};
+}
+
+bool is_anonymous(const OpenDescription& d, const char* name) {
+    return !(d.flags & O_PATH) && d.path == std::string("anon_inode:[") + name + "]";
+}
+
+std::uint32_t name_of(const OpenDescription& d, Snapshot& snapshot) {
+    return snapshot.strings.add(label(d));
+}
+
+std::uint64_t number_in(const std::string& info, const char* name, int base) {
+    return std::strtoull(capture::field(info, name).c_str(), nullptr, base);
+}
+
+} // namespace rfork::kinds

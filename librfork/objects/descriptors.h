@@ -1,0 +1,82 @@
+// The kinds of descriptors. Each open file description belongs to one kind, whose recogniser knows
+// it and whose collector makes records of it. What no recogniser knows is left to open_file, which
+// refuses by name what it does not know either.
+#pragma once
+
+#include "process/source.h"
+#include "snapshot/snapshot.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace rfork::kinds {
+
+using capture::OpenDescription;
+using OpenDescriptions = std::vector<OpenDescription>;
+
+// Lists what the process has open in the snapshot, and gives each to its kind.
+Result<void> sort_descriptors(const capture::Source&, capture::Snapshot&);
+
+// One recogniser a kind, in objects/<name>/collect.cc.
+using Recogniser = bool (*)(const capture::Source&, const OpenDescriptions&,
+                            const OpenDescription&);
+bool is_pipe(const capture::Source&, const OpenDescriptions&, const OpenDescription&);
+bool is_event_fd(const capture::Source&, const OpenDescriptions&, const OpenDescription&);
+bool is_signal_fd(const capture::Source&, const OpenDescriptions&, const OpenDescription&);
+bool is_timer_fd(const capture::Source&, const OpenDescriptions&, const OpenDescription&);
+bool is_listening_socket(const capture::Source&, const OpenDescriptions&, const OpenDescription&);
+bool is_epoll(const capture::Source&, const OpenDescriptions&, const OpenDescription&);
+
+// A standard stream, if no kind has recognised it: the copy's is the one the image is started with.
+bool is_stream(const OpenDescription&);
+
+// What an image cannot carry. ENOTSUP, "descriptor 7 (...) <why>"; the remedy is added later, since
+// it depends on where the descriptor comes from.
+Error cannot_carry(const OpenDescription&, const std::string& why);
+
+// Takes note that a description cannot be carried (ENOTSUP), or, if RFORK_IGNORE says so, puts
+// /dev/null in its place. Other errors come back.
+Result<void> refuse(const capture::Source&, capture::Snapshot&, OpenDescription&, capture::Sort,
+                    const Error&);
+capture::Sort sort_of(const OpenDescription&); // as users call it
+
+// Has each description of a kind collected.
+template <class Add>
+Result<void> collect_each(const capture::Source& source, capture::Snapshot& snapshot,
+                          image::Kind kind, Add add) {
+    for (OpenDescription& d : snapshot.open_descriptions) {
+        if (d.kind != kind || d.dropped || d.refused)
+            continue;
+        if (Result<void> r = add(d); !r)
+            if (r = refuse(source, snapshot, d, sort_of(d), r.error()); !r)
+                return r;
+    }
+    return {};
+}
+
+// Of a description that is no other kind's: whether open_file can carry it.
+Result<void> check_open_file(const capture::Source&, const OpenDescription&);
+// The record of a descriptor that is left out.
+void add_null(const capture::Source&, capture::Snapshot&, const OpenDescription&);
+
+// How the files are known again of which there are shared mappings; when these are known.
+Result<void> add_mapped_files(const capture::Source&, capture::Snapshot&);
+
+// Whether the kernel calls it "anon_inode:[name]".
+bool is_anonymous(const OpenDescription&, const char* name);
+
+// How the stub names it when something goes wrong.
+std::uint32_t name_of(const OpenDescription&, capture::Snapshot&);
+
+// Numbers in the text of fdinfo.
+std::uint64_t number_in(const std::string& info, const char* name, int base = 10);
+
+// What follows a record's structure.
+template <class T>
+void append(std::vector<std::uint8_t>& extra, const std::vector<T>& items) {
+    const auto* first = reinterpret_cast<const std::uint8_t*>(items.data());
+    extra.insert(extra.end(), first, first + items.size() * sizeof(T));
+}
+
+} // namespace rfork::kinds

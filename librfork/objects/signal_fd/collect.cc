@@ -1,0 +1,30 @@
+#include "format/records/signal_fd.h"
+
+#include "objects/descriptors.h"
+#include "process/collectors.h"
+
+namespace rfork::kinds {
+
+using capture::Snapshot;
+using capture::Source;
+
+bool is_signal_fd(const Source&, const OpenDescriptions&, const OpenDescription& d) {
+    return is_anonymous(d, "signalfd");
+}
+
+Result<void> collect_signal_fd(const Source&, Snapshot& snapshot) {
+    for (const OpenDescription& d : snapshot.open_descriptions) {
+        if (d.kind != image::Kind::signal_fd)
+            continue;
+        SignalFdRecord record{};
+        record.mask = number_in(d.info, "sigmask", 16);
+        record.flags = d.flags;
+        record.name = name_of(d, snapshot);
+        record.slots = std::uint32_t(d.slots.size());
+        snapshot.records.add(image::Kind::signal_fd, record, d.slots.data(),
+                             d.slots.size() * sizeof d.slots[0]);
+    }
+    return {};
+}
+
+} // namespace rfork::kinds

@@ -1,0 +1,240 @@
+// Which mappings an image carries, and how:
+//
+//   private, no file, [heap], [stack], [anon:...]    anonymous
+//   private, of a file                                its content, pages as they are in memory
+//   shared, "/dev/zero (deleted)"                     shared anonymous
+//   shared, of a named regular file                   the file by path; a mapping that can never be
+//                                                     written is carried like a private one, so
+//                                                     that the image needs no file of the other
+//                                                     host
+//   [vdso], [vvar...]                                 the target kernel's own; in a program that
+//   was
+//                                                     started under another kernel, as they were
+//                                                     there
+//
+// Everything else is refused by name. A mapping librfork made for its own work is left out; the
+// kernel may have merged it with a neighbour, so ranges are subtracted, not looked up.
+#include "process/memory.h"
+
+#include "process/program_vdso.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <string_view>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+namespace rfork::capture {
+namespace {
+
+using image::Mapping;
+using image::MappingKind;
+
+bool ends_with(std::string_view text, std::string_view end) {
+    return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+}
+
+bool begins_with(std::string_view text, std::string_view begin) {
+    return text.substr(0, begin.size()) == begin;
+}
+
+bool is_kernels(const MemoryMapEntry& e) {
+    return begins_with(e.name, "[vvar") || e.name == "[vdso]";
+}
+
+bool is_shared_anonymous(const MemoryMapEntry& e) {
+    return e.shared && (e.name == "/dev/zero (deleted)" || begins_with(e.name, "[anon_shmem:"));
+}
+
+Result<MappingKind> classify_shared(const MemoryMapEntry& e) {
+    if (is_shared_anonymous(e))
+        return MappingKind::shared_anonymous;
+    if (begins_with(e.name, "/SYSV"))
+        return cannot_carry(e, "a System V shared memory segment", "detach it first (shmdt)");
+    if (begins_with(e.name, "/memfd:"))
+        return cannot_carry(e, "shared memory of a memfd", "unmap it first");
+    if (begins_with(e.name, "/[aio]"))
+        return cannot_carry(e, "a ring of asynchronous I/O (io_setup(2))",
+                            "give it back first (io_destroy)");
+    if (ends_with(e.name, " (deleted)"))
+        return cannot_carry(e, "a shared mapping of a deleted file", "unmap it first");
+    if (e.name.empty() || e.name[0] != '/')
+        return cannot_carry(e, "a shared mapping of a kind unknown to rfork", "unmap it first");
+    if (!(e.flags & vm_maywrite))
+        return MappingKind::file_content;
+    struct stat st;
+    if (stat(e.name.c_str(), &st) != 0 || st.st_ino != e.inode)
+        return cannot_carry(e, "a shared mapping of a file that is no longer at that path",
+                            "unmap it first");
+    if (!S_ISREG(st.st_mode))
+        return cannot_carry(e, "a shared mapping of a device", "unmap it first");
+    return MappingKind::file_shared;
+}
+
+Result<MappingKind> classify(const MemoryMapEntry& e) {
+    if (is_kernels(e))
+        return e.name == "[vdso]" ? MappingKind::vdso : MappingKind::vvar;
+    if (e.flags & vm_hugetlb)
+        return cannot_carry(e, "memory of hugetlbfs", "unmap it first");
+    if (e.flags & vm_device)
+        return cannot_carry(e, "memory of a device", "close the device and unmap it first");
+    if (e.flags & vm_userfault)
+        return cannot_carry(e, "registered with a userfaultfd", "unregister it first");
+    if (e.flags & vm_shadow_stack)
+        return cannot_carry(e, "a shadow stack", "start the program without shadow stacks");
+    if (e.flags & vm_protection_key)
+        return cannot_carry(e, "protected by a protection key", "give it the default key first");
+    if (e.end > arch::address_space_end)
+        return cannot_carry(e, "beyond 47 bits of address", "unmap it first");
+    if (e.shared)
+        return classify_shared(e);
+    if (e.name.empty() || e.name == "[heap]" || e.name == "[stack]" ||
+        begins_with(e.name, "[anon:") || begins_with(e.name, "[stack:") || e.name == "/dev/zero")
+        return MappingKind::anonymous;
+    if (e.name[0] == '/')
+        return MappingKind::file_content;
+    return cannot_carry(e, "of a kind unknown to rfork", "unmap it first");
+}
+
+std::uint32_t mapping_flags(const MemoryMapEntry& e, MappingKind kind) {
+    static constexpr struct {
+        std::uint32_t vm, flag;
+    } table[] = {
+        {vm_growsdown, image::mapping_growsdown},   {vm_hugepage, image::mapping_hugepage},
+        {vm_nohugepage, image::mapping_nohugepage}, {vm_wipeonfork, image::mapping_wipeonfork},
+        {vm_dontdump, image::mapping_dontdump},     {vm_noreserve, image::mapping_noreserve},
+        {vm_mergeable, image::mapping_mergeable},   {vm_accounted, image::mapping_accounted},
+        {vm_dontfork, image::mapping_dontfork},     {vm_sequential, image::mapping_sequential},
+        {vm_random, image::mapping_random},         {vm_droppable, image::mapping_droppable},
+        {vm_sealed, image::mapping_sealed}};
+    std::uint32_t flags = 0;
+    for (const auto& entry : table)
+        if (e.flags & entry.vm)
+            flags |= entry.flag;
+    if (kind == MappingKind::file_shared && (e.flags & vm_maywrite))
+        flags |= image::mapping_writable_file;
+    return flags;
+}
+
+// Two mappings of the same pages of one shared object would come back as two objects.
+Result<void> check_aliases(const std::vector<MemoryMapEntry>& entries) {
+    std::vector<const MemoryMapEntry*> shared;
+    for (const MemoryMapEntry& e : entries)
+        if (is_shared_anonymous(e))
+            shared.push_back(&e);
+    std::sort(shared.begin(), shared.end(), [](const MemoryMapEntry* a, const MemoryMapEntry* b) {
+        return a->inode != b->inode ? a->inode < b->inode : a->offset < b->offset;
+    });
+    for (std::size_t i = 1; i < shared.size(); ++i) {
+        const MemoryMapEntry &a = *shared[i - 1], &b = *shared[i];
+        if (a.inode == b.inode && b.offset < a.offset + (a.end - a.start))
+            return cannot_carry(b, "a second mapping of the same shared memory",
+                                "unmap one of the two first");
+    }
+    return {};
+}
+
+// The vDSO that the program has pointers into, as it lay under the kernel it comes from.
+void add_redirected(const image::Redirection& redirection, Snapshot& snapshot) {
+    for (std::uint64_t i = 0; i < redirection.pieces; ++i) {
+        const image::DataPiece& piece = redirection.piece[i];
+        Mapping m{};
+        m.start = piece.start;
+        m.end = piece.end;
+        m.prot = PROT_READ;
+        m.kind = MappingKind::vvar;
+        m.name = snapshot.strings.add(piece.name);
+        snapshot.mappings.push_back(m);
+    }
+    Mapping m{};
+    m.start = redirection.vdso;
+    m.end = redirection.vdso_end;
+    m.prot = PROT_READ | PROT_EXEC;
+    m.kind = MappingKind::vdso;
+    m.name = snapshot.strings.add("[vdso]");
+    snapshot.mappings.push_back(m);
+    std::sort(snapshot.mappings.begin(), snapshot.mappings.end(),
+              [](const Mapping& a, const Mapping& b) { return a.start < b.start; });
+}
+
+} // namespace
+
+Error cannot_carry(const MemoryMapEntry& e, std::string_view what, std::string_view remedy) {
+    char range[48];
+    std::snprintf(range, sizeof range, "%lx-%lx", static_cast<unsigned long>(e.start),
+                  static_cast<unsigned long>(e.end));
+    std::string sentence = "the memory at " + std::string(range);
+    if (!e.name.empty())
+        sentence += " (" + e.name + ")";
+    sentence +=
+        " is " + std::string(what) + ", which an image cannot carry yet: " + std::string(remedy);
+    return {ENOTSUP, sentence};
+}
+
+Result<void> check_can_carry(const MemoryMapEntry& entry) {
+    const Result<MappingKind> kind = classify(entry);
+    if (!kind)
+        return kind.error();
+    return {};
+}
+
+std::vector<Range> without(Range whole, std::span<const Range> holes) {
+    std::vector<Range> rest{whole};
+    for (const Range& hole : holes) {
+        std::vector<Range> next;
+        for (const Range& r : rest) {
+            if (hole.end <= r.start || hole.start >= r.end) {
+                next.push_back(r);
+                continue;
+            }
+            if (hole.start > r.start)
+                next.push_back({r.start, hole.start});
+            if (hole.end < r.end)
+                next.push_back({hole.end, r.end});
+        }
+        rest = std::move(next);
+    }
+    return rest;
+}
+
+Result<void> classify_memory(const std::vector<MemoryMapEntry>& entries, std::span<const Range> own,
+                             Snapshot& snapshot) {
+    if (Result<void> r = check_aliases(entries); !r)
+        return r;
+    const std::optional<image::Redirection> redirection = find_redirection(entries, snapshot.auxv);
+    std::vector<Range> left_out(own.begin(), own.end());
+    if (redirection) {
+        for (std::uint64_t i = 0; i < redirection->pieces; ++i)
+            left_out.push_back({redirection->piece[i].start, redirection->piece[i].end});
+        left_out.push_back({redirection->vdso, redirection->vdso_end});
+    }
+    for (const MemoryMapEntry& e : entries) {
+        if (e.name == "[vsyscall]")
+            continue; // every kernel has its own, at the same place
+        if (redirection && is_kernels(e))
+            continue; // the running kernel's, to which only the redirection leads
+        const std::vector<Range> parts = without({e.start, e.end}, left_out);
+        if (parts.empty())
+            continue;
+        const Result<MappingKind> kind = classify(e);
+        if (!kind)
+            return kind.error();
+        for (const Range& part : parts) {
+            Mapping m{};
+            m.start = part.start;
+            m.end = part.end;
+            m.prot = e.prot;
+            m.kind = *kind;
+            m.flags = mapping_flags(e, *kind);
+            m.name = snapshot.strings.add(e.name);
+            m.origin_offset = e.offset + (part.start - e.start);
+            snapshot.mappings.push_back(m);
+        }
+    }
+    if (redirection)
+        add_redirected(*redirection, snapshot);
+    return {};
+}
+
+} // namespace rfork::capture

@@ -1,0 +1,21 @@
+// Decides for every mapping how it travels, or that it cannot.
+#pragma once
+
+#include "process/memory_map.h"
+#include "snapshot/snapshot.h"
+
+namespace rfork::capture {
+
+// What is left of `whole` without the ranges in `holes`, in ascending order.
+std::vector<Range> without(Range whole, std::span<const Range> holes);
+
+// Fills in snapshot.mappings from `entries`, leaving out `own`, ranges of librfork's working
+// memory.
+Result<void> classify_memory(const std::vector<MemoryMapEntry>& entries, std::span<const Range> own,
+                             Snapshot& snapshot);
+
+// Whether an image can carry it.
+Result<void> check_can_carry(const MemoryMapEntry& entry);
+Error cannot_carry(const MemoryMapEntry& entry, std::string_view what, std::string_view remedy);
+
+} // namespace rfork::capture

@@ -1,0 +1,157 @@
+#include "process/posix_timers.h"
+
+#include "arch/arch.h"
+#include "base/unique_fd.h"
+#include "format/records/pending_signal.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace rfork::capture {
+namespace {
+
+constexpr char list_of_timers[] = "/proc/self/timers";
+
+std::uint64_t nanoseconds(const timespec& time) {
+    return std::uint64_t(time.tv_sec) * 1000000000 + std::uint64_t(time.tv_nsec);
+}
+
+// A cursor over text that the kernel wrote; once something is not as expected, it stays `lost`.
+class Cursor {
+  public:
+    explicit Cursor(const std::string& text) : at_(text.c_str()) {}
+    bool at_end() const { return *at_ == '\0'; }
+    bool lost() const { return lost_; }
+    bool take(const char* words) {
+        const std::size_t size = std::strlen(words);
+        if (std::strncmp(at_, words, size) != 0)
+            return false;
+        at_ += size;
+        return true;
+    }
+    void expect(const char* words) { lost_ = !take(words) || lost_; }
+    std::int32_t number() { return std::int32_t(parse<long>(std::strtol, 10)); }
+    std::uint64_t hexadecimal() { return parse<unsigned long>(std::strtoul, 16); }
+
+  private:
+    template <class T>
+    T parse(T (*convert)(const char*, char**, int), int base) {
+        char* end = nullptr;
+        const T value = convert(at_, &end, base);
+        lost_ = lost_ || end == at_;
+        at_ = end;
+        return value;
+    }
+    const char* at_;
+    bool lost_ = false;
+};
+
+std::int32_t parse_notify(Cursor& text) {
+    std::int32_t notify = 0;
+    if (text.take("signal"))
+        notify = SIGEV_SIGNAL;
+    else if (text.take("none"))
+        notify = SIGEV_NONE;
+    else
+        text.expect("thread"), notify = SIGEV_THREAD;
+    if (text.take("/tid."))
+        return notify | SIGEV_THREAD_ID;
+    text.expect("/pid.");
+    return notify;
+}
+
+PosixTimer parse_timer(Cursor& text) {
+    PosixTimer timer;
+    text.expect("ID: ");
+    timer.id = text.number();
+    text.expect("\nsignal: ");
+    timer.signal = text.number();
+    text.expect("/");
+    timer.value = text.hexadecimal();
+    text.expect("\nnotify: ");
+    timer.notify = parse_notify(text);
+    timer.target = text.number();
+    text.expect("\nClockID: ");
+    timer.clock = text.number();
+    text.expect("\n");
+    return timer;
+}
+
+void ask_times(PosixTimer& timer) {
+    itimerspec times{};
+    arch::syscall(SYS_timer_gettime, timer.id, &times);
+    timer.interval = nanoseconds(times.it_interval);
+    timer.remaining = nanoseconds(times.it_value);
+}
+
+// A kernel without CONFIG_CHECKPOINT_RESTORE has no list. Ids are given in ascending order, so that
+// a program that has timers has some of the first.
+Result<std::vector<PosixTimer>> ask_without_list() {
+    constexpr int ids_tried = 1024;
+    itimerspec times{};
+    for (int id = 0; id < ids_tried; ++id)
+        if (arch::syscall(SYS_timer_gettime, id, &times) == 0)
+            return Error{ENOTSUP, "the process has POSIX timer " + std::to_string(id) +
+                                      ", and this kernel does not tell which clock it runs on and "
+                                      "what it does (there is no " +
+                                      list_of_timers +
+                                      "): delete it before the call, or boot a kernel with "
+                                      "CONFIG_CHECKPOINT_RESTORE"};
+    return std::vector<PosixTimer>();
+}
+
+} // namespace
+
+Result<std::vector<PosixTimer>> parse_posix_timers(const std::string& text) {
+    std::vector<PosixTimer> timers;
+    Cursor cursor(text);
+    while (!cursor.at_end()) {
+        timers.push_back(parse_timer(cursor));
+        if (cursor.lost())
+            return Error{ENOTSUP, std::string("the kernel lists the process's POSIX timers in a "
+                                              "form that rfork does not know (") +
+                                      list_of_timers + "): delete them before the call"};
+    }
+    std::sort(timers.begin(), timers.end(),
+              [](const PosixTimer& a, const PosixTimer& b) { return a.id < b.id; });
+    return timers;
+}
+
+Result<std::vector<PosixTimer>> ask_posix_timers() {
+    UniqueFd fd(int(arch::syscall(SYS_openat, AT_FDCWD, list_of_timers, O_RDONLY | O_CLOEXEC)));
+    if (fd.get() == -ENOENT)
+        return ask_without_list();
+    std::string text;
+    char buffer[4096];
+    long got = fd.get();
+    while (got >= 0 && (got = arch::syscall(SYS_read, fd.get(), buffer, sizeof buffer)) > 0)
+        text.append(buffer, std::size_t(got));
+    if (got < 0)
+        return system_error(int(-got), std::string("cannot read ") + list_of_timers,
+                            "mount /proc, and allow more open files (ulimit -n)");
+    Result<std::vector<PosixTimer>> timers = parse_posix_timers(text);
+    if (timers)
+        for (PosixTimer& timer : *timers)
+            ask_times(timer);
+    return timers;
+}
+
+bool is_from(const PosixTimer& timer, const PendingSignal& signal) {
+    kinds::SignalInfo info;
+    std::memcpy(&info, signal.info.data(), sizeof info);
+    return info.code == kinds::code_timer && info.timer == timer.id &&
+           info.number == timer.signal && info.value == timer.value;
+}
+
+bool waits_for(const PosixTimer& timer, const PendingSignal& signal) {
+    return is_from(timer, signal) && timer.remaining <= timer.interval;
+}
+
+} // namespace rfork::capture

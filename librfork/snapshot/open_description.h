@@ -1,0 +1,32 @@
+// An open file description, and all descriptors of the process that refer to it.
+#pragma once
+
+#include "format/format.h"
+#include "format/records/descriptor_slot.h"
+
+#include <cstdint>
+#include <string>
+#include <sys/stat.h>
+#include <vector>
+
+namespace rfork::capture {
+
+struct OpenDescription {
+    std::vector<kinds::DescriptorSlot> slots; // ascending, at least one
+    struct stat st {};
+    std::string path; // as the kernel names it: a path, "pipe:[1234]", "anon_inode:[eventpoll]" ...
+    std::uint32_t flags = 0; // access mode and status flags
+    std::uint64_t position = 0;
+    bool locked = false;
+    std::int64_t id = -1;                      // the kernel's number for an eventfd; else -1
+    std::string info;                          // /proc/PID/fdinfo/N of the first descriptor
+    image::Kind kind = image::Kind::open_file; // whose collector takes it
+    bool refused = false;                      // an image cannot carry it
+    bool dropped = false;                      // likewise, but /dev/null takes its place
+
+    int number() const { return slots.front().fd; }
+};
+
+std::string label(const OpenDescription&); // "descriptor 7 (pipe:[1234])"
+
+} // namespace rfork::capture

@@ -1,0 +1,133 @@
+// A frozen process as plain data. It holds no handle to the live process but its page source; the
+// image writer, and whoever comes later (merge, push), cannot tell where it came from.
+#pragma once
+
+#include "arch/arch.h"
+#include "base/result.h"
+#include "format/format.h"
+#include "format/records/thread.h"
+#include "snapshot/ignored.h"
+#include "snapshot/obstacles.h"
+#include "snapshot/open_description.h"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rfork::capture {
+
+struct Range {
+    std::uint64_t start = 0;
+    std::uint64_t end = 0;
+    std::uint64_t size() const { return end - start; }
+};
+
+// The bytes of the frozen memory.
+class PageSource {
+  public:
+    // Appends to `pages`, in ascending order, the pages of `mapping` that may hold anything but
+    // zeroes.
+    virtual Result<void> find_pages(const image::Mapping& mapping, std::vector<Range>& pages) = 0;
+    // The bytes of `range`, which find_pages() reported; valid until the next call.
+    virtual Result<std::span<const std::uint8_t>> bytes(Range range) = 0;
+    // Copies the bytes of `range` and returns how many there are: fewer than asked for, but whole
+    // pages, where a mapped file ends early.
+    virtual Result<std::uint64_t> read(Range range, std::uint8_t* to) = 0;
+
+  protected:
+    ~PageSource() = default;
+};
+
+// Zero-terminated strings, referred to by offset; offset 0 is the empty string.
+class StringTable {
+  public:
+    StringTable() : bytes_(1, '\0') {}
+    std::uint32_t add(std::string_view text);
+    std::string_view at(std::uint32_t offset) const { return bytes_.data() + offset; }
+    const std::vector<char>& bytes() const { return bytes_; }
+
+  private:
+    std::vector<char> bytes_;
+    std::uint32_t last_ = 0; // neighbours often have the same name
+};
+
+// Records one after another, as the stub reads them.
+class RecordList {
+  public:
+    // `record.header` is filled in; `extra` bytes follow the record and count in its size.
+    template <class Record>
+    void add(image::Kind kind, Record record, const void* extra = nullptr,
+             std::size_t extra_size = 0) {
+        record.header = {kind, 1, std::uint32_t((sizeof record + extra_size + 7) / 8 * 8)};
+        append(&record, sizeof record);
+        append(extra, extra_size);
+        bytes_.resize((bytes_.size() + 7) / 8 * 8);
+    }
+    const std::vector<std::uint8_t>& bytes() const { return bytes_; }
+
+  private:
+    void append(const void* data, std::size_t size) {
+        const auto* first = static_cast<const std::uint8_t*>(data);
+        bytes_.insert(bytes_.end(), first, first + size);
+    }
+    std::vector<std::uint8_t> bytes_;
+};
+
+// What core-file readers want to know (struct elf_prpsinfo), and inspect shows.
+struct Identity {
+    std::int32_t pid = 0, parent = 0, process_group = 0, session = 0;
+    std::uint32_t uid = 0, gid = 0;
+    std::int64_t nice = 0;
+    std::string name;      // comm
+    std::string arguments; // blanks between them
+};
+
+// A thread record and its XSAVE area.
+struct Thread {
+    kinds::ThreadRecord record{};
+    std::vector<std::uint8_t> xstate;
+};
+
+struct Monitor {
+    std::uint32_t address = 0; // IPv4 and port in network byte order; 0: nobody listens
+    std::uint16_t port = 0;
+    std::uint64_t dump_started = 0;
+};
+
+// Of an image that travels.
+struct Ticket {
+    std::string directory; // absolute
+    std::string name;
+    image::Secret secret{};
+};
+
+struct Snapshot {
+    image::Id id{};
+    bool travels = false; // by rfork(), not a checkpoint
+    bool trusts_files = false;
+    Ticket ticket;
+    // The code at the first thread's rip unmaps the stub's window itself; it is told where that is
+    // in its first two argument registers.
+    bool unmaps_window = false;
+    std::uint64_t departure = 0; // ThreadRecord::departure of all threads
+    std::uint64_t created = 0;
+    Monitor monitor;
+
+    Ignored ignored;
+    std::span<const InheritedFile> inherited;
+    Obstacles obstacles; // if there are any, this is not to become an image
+
+    Identity identity;
+    std::vector<image::Mapping> mappings; // ascending, file offsets not yet assigned
+    std::vector<Thread> threads;          // the one that called first
+    std::vector<std::uint64_t> auxv;
+    std::vector<OpenDescription> open_descriptions;
+    std::vector<int> descriptors; // numbers in use
+    RecordList records;           // all but the threads'
+    StringTable strings;
+    PageSource* pages = nullptr;
+};
+
+} // namespace rfork::capture

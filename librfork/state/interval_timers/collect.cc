@@ -1,0 +1,19 @@
+#include "format/records/interval_timers.h"
+#include "process/collectors.h"
+
+namespace rfork::kinds {
+
+Result<void> collect_interval_timers(const capture::Source& source, capture::Snapshot& snapshot) {
+    IntervalTimersRecord record{};
+    bool any = false;
+    for (unsigned which = 0; which < interval_timer_count; ++which) {
+        const IntervalTimer& timer = source.facts().interval_timers[which];
+        record.timers[which] = timer;
+        any = any || timer.interval || timer.remaining;
+    }
+    if (any)
+        snapshot.records.add(image::Kind::interval_timers, record);
+    return {};
+}
+
+} // namespace rfork::kinds

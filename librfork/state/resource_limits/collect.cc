@@ -1,0 +1,19 @@
+#include "format/records/resource_limits.h"
+#include "process/collectors.h"
+
+namespace rfork::kinds {
+
+Result<void> collect_resource_limits(const capture::Source& source, capture::Snapshot& snapshot) {
+    const capture::Beginnings& beginnings = source.beginnings();
+    ResourceLimitsRecord record{};
+    record.beginnings = reinterpret_cast<std::uint64_t>(beginnings.limits);
+    for (unsigned i = 0; i < limit_count; ++i) {
+        const Limit limit = record.limits[i] = source.limit(i);
+        record.own_soft |= unsigned(limit.soft != beginnings.limits[i].soft) << i;
+        record.own_hard |= unsigned(limit.hard != beginnings.limits[i].hard) << i;
+    }
+    snapshot.records.add(image::Kind::resource_limits, record);
+    return {};
+}
+
+} // namespace rfork::kinds

@@ -1,0 +1,15 @@
+#include "format/records/signal_actions.h"
+#include "process/collectors.h"
+
+namespace rfork::kinds {
+
+Result<void> collect_signal_actions(const capture::Source& source, capture::Snapshot& snapshot) {
+    SignalActionsRecord record{};
+    const auto& actions = source.facts().signal_actions;
+    for (unsigned i = 0; i < signal_count; ++i)
+        record.actions[i] = actions[i];
+    snapshot.records.add(image::Kind::signal_actions, record);
+    return {};
+}
+
+} // namespace rfork::kinds

@@ -1,0 +1,16 @@
+#include "format/records/umask.h"
+#include "process/collectors.h"
+
+#include <cstdlib>
+
+namespace rfork::kinds {
+
+Result<void> collect_umask(const capture::Source& source, capture::Snapshot& snapshot) {
+    UmaskRecord record{};
+    record.mask =
+        std::uint32_t(std::strtoul(capture::field(source.status(), "Umask").c_str(), nullptr, 8));
+    snapshot.records.add(image::Kind::umask, record);
+    return {};
+}
+
+} // namespace rfork::kinds

@@ -1,0 +1,27 @@
+#include "format/records/working_directory.h"
+#include "process/collectors.h"
+#include "process/owner.h"
+
+#include <cerrno>
+#include <sys/stat.h>
+
+namespace rfork::kinds {
+
+Result<void> collect_working_directory(const capture::Source& source, capture::Snapshot& snapshot) {
+    const Result<std::string> path = source.link("cwd");
+    if (!path)
+        return path.error();
+    struct stat there, named;
+    if (fstatat(source.directory(), "cwd", &there, 0) != 0 || source.examine(*path, named) != 0 ||
+        there.st_ino != named.st_ino || there.st_dev != named.st_dev)
+        return Error{ENOTSUP, "the working directory '" + *path +
+                                  "' is no longer at that path, so the copy could not find it: "
+                                  "change to a directory that exists first"};
+    WorkingDirectoryRecord record{};
+    record.path = snapshot.strings.add(*path);
+    record.owner = owner_of(there, snapshot.identity.uid);
+    snapshot.records.add(image::Kind::working_directory, record);
+    return {};
+}
+
+} // namespace rfork::kinds
