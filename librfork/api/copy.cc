@@ -45,7 +45,9 @@ Result<void> go_on(capture::Snapshot& snapshot, Result<void> r) {
     return {};
 }
 
-Result<void> collect(const Handover& all, const capture::Self& self, capture::Snapshot& snapshot) {
+Result<void> collect(const Handover& all, const capture::Self& self,
+                     capture::ProcessSnapshot& process) {
+    capture::Snapshot& snapshot = process.all;
     if (Result<void> r = go_on(snapshot, self.check_capturable()); !r)
         return r;
     const pid_t ours[] = {all.helper, background_copy()};
@@ -55,11 +57,11 @@ Result<void> collect(const Handover& all, const capture::Self& self, capture::Sn
     Result<capture::Identity> identity = self.identity();
     if (!identity)
         return identity.error();
-    snapshot.identity = std::move(*identity);
-    if (Result<void> r = kinds::sort_descriptors(self, snapshot); !r)
+    process.identity = std::move(*identity);
+    if (Result<void> r = kinds::sort_descriptors(self, process); !r)
         return r;
     for (kinds::Collector collector : kinds::collectors)
-        if (Result<void> r = go_on(snapshot, collector(self, snapshot)); !r)
+        if (Result<void> r = go_on(snapshot, collector(self, process)); !r)
             return r;
     if (snapshot.obstacles.any())
         return snapshot.obstacles.error();
@@ -76,7 +78,7 @@ void close_all_but(int keep) {
 }
 
 Result<void> map_memory(const capture::Source& source, std::span<const Range> own,
-                        capture::Snapshot& snapshot) {
+                        capture::ProcessSnapshot& process) {
     UniqueFd smaps(open("/proc/self/smaps", O_RDONLY | O_CLOEXEC));
     if (!smaps)
         return system_error(errno, "cannot read /proc/self/smaps", "mount /proc");
@@ -86,23 +88,23 @@ Result<void> map_memory(const capture::Source& source, std::span<const Range> ow
     const auto provenance = capture::Provenance::of_executable();
     for (capture::MemoryMapEntry& entry : *entries)
         provenance.restore(entry);
-    if (Result<void> r = capture::classify_memory(*entries, own, snapshot); !r)
+    if (Result<void> r = capture::classify_memory(*entries, own, process); !r)
         return r;
-    return kinds::add_mapped_files(source, snapshot);
+    return kinds::add_mapped_files(source, process);
 }
 
 // While the other threads stand still. (To read the memory map takes time that grows with the
 // memory, so it is done then only where it is needed.)
 Result<void> map_shared_memory(const capture::Source& source, std::span<const Range> own,
-                               capture::Snapshot& snapshot) {
+                               capture::ProcessSnapshot& process) {
     const Result<bool> any = capture::has_shared_anonymous_memory(own);
     if (!any)
         return any.error();
     if (!*any)
         return {};
-    if (Result<void> r = map_memory(source, own, snapshot); !r)
+    if (Result<void> r = map_memory(source, own, process); !r)
         return r;
-    return capture::make_private(snapshot.mappings, read_only_memory(), excluded_memory());
+    return capture::make_private(process.mappings, read_only_memory(), excluded_memory());
 }
 
 // The program's own variables that are ours, as the program will find them.
@@ -144,14 +146,15 @@ Result<std::uint64_t> freeze_here(const Handover& all) {
     snapshot.ticket = {order.directory, order.name, order.secret};
     snapshot.created = realtime_ns();
     snapshot.monitor = order.monitor;
-    snapshot.unmaps_window = true; // rfork_landing does
     snapshot.ignored = order.ignored;
-    snapshot.inherited = inherited_files();
-    snapshot.departure = reinterpret_cast<std::uint64_t>(&rfork_depart);
-    if (Result<void> r = collect(all, *self, snapshot); !r)
+    capture::ProcessSnapshot& process = snapshot.processes.emplace_back(snapshot);
+    process.unmaps_window = true; // rfork_landing does
+    process.inherited = inherited_files();
+    process.departure = reinterpret_cast<std::uint64_t>(&rfork_depart);
+    if (Result<void> r = collect(all, *self, process); !r)
         return r.error();
     if (all.facts.threads.size() > 1 || !excluded_memory().empty())
-        if (Result<void> r = map_shared_memory(*self, own, snapshot); !r)
+        if (Result<void> r = map_shared_memory(*self, own, process); !r)
             return r.error();
     all.mailbox->doorbell.ring(Bell::collected);
     close_all_but(self->directory());
@@ -160,16 +163,16 @@ Result<std::uint64_t> freeze_here(const Handover& all) {
     if (!directory)
         return directory.error();
 
-    if (snapshot.mappings.empty())
-        if (Result<void> r = map_memory(*self, own, snapshot); !r)
+    if (process.mappings.empty())
+        if (Result<void> r = map_memory(*self, own, process); !r)
             return r.error();
-    if (Result<void> r = clear_excluded_memory(snapshot.mappings); !r)
+    if (Result<void> r = clear_excluded_memory(process.mappings); !r)
         return r.error();
     UniqueFd pagemap(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
     if (!pagemap)
         return system_error(errno, "cannot read /proc/self/pagemap");
     capture::OwnPages pages(std::move(pagemap));
-    snapshot.pages = &pages;
+    process.pages = &pages;
 
     restore_program_state(all.session);
     return write_file(order, snapshot, directory->get(), all.mailbox->progress);

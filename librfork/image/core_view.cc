@@ -34,7 +34,7 @@ class Notes {
 };
 
 elf_prpsinfo process_note(const Snapshot& snapshot) {
-    const capture::Identity& who = snapshot.identity;
+    const capture::Identity& who = snapshot.processes.front().identity;
     elf_prpsinfo info{};
     info.pr_sname = 'R';
     info.pr_nice = char(who.nice);
@@ -52,9 +52,9 @@ elf_prpsinfo process_note(const Snapshot& snapshot) {
 elf_prstatus thread_note(const Snapshot& snapshot, const kinds::ThreadRecord& thread) {
     elf_prstatus status{};
     status.pr_pid = thread.tid;
-    status.pr_ppid = snapshot.identity.parent;
-    status.pr_pgrp = snapshot.identity.process_group;
-    status.pr_sid = snapshot.identity.session;
+    status.pr_ppid = snapshot.processes.front().identity.parent;
+    status.pr_pgrp = snapshot.processes.front().identity.process_group;
+    status.pr_sid = snapshot.processes.front().identity.session;
     status.pr_sighold = thread.signal_mask;
     status.pr_fpvalid = 1;
     static_assert(sizeof status.pr_reg == sizeof thread.registers);
@@ -71,8 +71,9 @@ void add_thread_notes(Notes& notes, const Snapshot& snapshot, const capture::Thr
         notes.add("CORE", NT_PRPSINFO, &info, sizeof info);
         const siginfo_t nothing{}; // no signal ended this process
         notes.add("CORE", NT_SIGINFO, &nothing, sizeof nothing);
-        notes.add("CORE", NT_AUXV, snapshot.auxv.data(),
-                  snapshot.auxv.size() * sizeof snapshot.auxv[0]);
+        notes.add("CORE", NT_AUXV, snapshot.processes.front().auxv.data(),
+                  snapshot.processes.front().auxv.size() *
+                      sizeof snapshot.processes.front().auxv[0]);
     }
     notes.add("CORE", NT_FPREGSET, thread.xstate.data(), sizeof(elf_fpregset_t));
     if (thread.record.xcr0 <= x87_and_sse) // frozen on a CPU without XSAVE
@@ -123,11 +124,11 @@ void add_file_note(Notes& notes, const std::vector<Mapping>& mappings, const Sna
 std::vector<std::uint8_t> make_notes(const std::vector<Mapping>& mappings,
                                      const Snapshot& snapshot) {
     Notes notes;
-    for (std::size_t i = 0; i < snapshot.threads.size(); ++i)
-        add_thread_notes(notes, snapshot, snapshot.threads[i], i == 0);
+    for (std::size_t i = 0; i < snapshot.processes.front().threads.size(); ++i)
+        add_thread_notes(notes, snapshot, snapshot.processes.front().threads[i], i == 0);
     add_file_note(notes, mappings, snapshot);
-    if (!snapshot.threads.empty())
-        add_xsave_layout_note(notes, snapshot.threads[0].record);
+    if (!snapshot.processes.front().threads.empty())
+        add_xsave_layout_note(notes, snapshot.processes.front().threads[0].record);
     return notes.take();
 }
 

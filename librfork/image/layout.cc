@@ -84,14 +84,14 @@ void add_extents(std::vector<Extent>& extents, Range run, std::uint64_t file_off
 // File offsets are relative to the first page until the size of the metadata is known.
 Result<void> lay_out_pages(const Snapshot& snapshot, Layout& layout) {
     std::uint64_t offset = 0;
-    for (const Mapping& frozen : snapshot.mappings) {
+    for (const Mapping& frozen : snapshot.processes.front().mappings) {
         Mapping m = frozen;
         std::vector<Range> pages;
-        if (Result<void> r = snapshot.pages->find_pages(m, pages); !r)
+        if (Result<void> r = snapshot.processes.front().pages->find_pages(m, pages); !r)
             return r;
         const bool whole = m.kind == MappingKind::file_content || m.kind == MappingKind::vdso;
         if (!whole) {
-            Result<std::vector<Range>> runs = runs_of(*snapshot.pages, pages);
+            Result<std::vector<Range>> runs = runs_of(*snapshot.processes.front().pages, pages);
             if (!runs)
                 return runs.error();
             pages = std::move(*runs);
@@ -155,13 +155,13 @@ struct Rooms {
 
 Rooms rooms_for_threads(const Snapshot& snapshot) {
     Rooms rooms;
-    const bool led =
-        std::any_of(snapshot.threads.begin(), snapshot.threads.end(),
-                    [](const capture::Thread& t) { return t.record.flags & kinds::thread_leads; });
-    if (snapshot.threads.size() == 1 && led)
+    const bool led = std::any_of(
+        snapshot.processes.front().threads.begin(), snapshot.processes.front().threads.end(),
+        [](const capture::Thread& t) { return t.record.flags & kinds::thread_leads; });
+    if (snapshot.processes.front().threads.size() == 1 && led)
         return rooms;
     rooms.frames = frames_header_size;
-    for (const capture::Thread& thread : snapshot.threads) {
+    for (const capture::Thread& thread : snapshot.processes.front().threads) {
         std::uint64_t in_use = 0;
         std::memcpy(&in_use, thread.xstate.data() + arch::xstate_bv_offset, sizeof in_use);
         rooms.stacks += thread_stack_size;
@@ -173,11 +173,11 @@ Rooms rooms_for_threads(const Snapshot& snapshot) {
 
 // Which registers are told about the window is the landing's calling convention.
 void encode_threads(const Snapshot& snapshot, const Window& window, capture::RecordList& records) {
-    for (std::size_t i = 0; i < snapshot.threads.size(); ++i) {
-        const capture::Thread& thread = snapshot.threads[i];
+    for (std::size_t i = 0; i < snapshot.processes.front().threads.size(); ++i) {
+        const capture::Thread& thread = snapshot.processes.front().threads[i];
         kinds::ThreadRecord record = thread.record;
-        record.departure = snapshot.departure;
-        if (i == 0 && snapshot.unmaps_window) {
+        record.departure = snapshot.processes.front().departure;
+        if (i == 0 && snapshot.processes.front().unmaps_window) {
             record.registers.rdi = window.base;
             record.registers.rsi = window.frames - window.base;
             record.registers.rdx = window.frames == window.end ? 0 : window.frames;
@@ -211,11 +211,11 @@ Result<Layout> lay_out(const Snapshot& snapshot, std::uint64_t stub_size) {
     h.id = snapshot.id;
     h.secret = snapshot.ticket.secret;
     h.created = snapshot.created;
-    choose_private_descriptors(snapshot.descriptors, h);
+    choose_private_descriptors(snapshot.processes.front().descriptors, h);
 
     // The records' size does not depend on what is in them, so the window can be planned first.
     auto tables = [&](const Window& window) {
-        capture::RecordList records = snapshot.records;
+        capture::RecordList records = snapshot.processes.front().records;
         encode_threads(snapshot, window, records);
         layout.records = records.bytes();
         std::uint64_t at = sizeof h;

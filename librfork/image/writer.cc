@@ -299,7 +299,7 @@ Result<Written> write_image(const Snapshot& snapshot, int fd, Progress& progress
         return layout.error();
     if (Result<void> r = write_front(*layout, fd); !r)
         return r.error();
-    if (Result<void> r = write_pages(*layout, *snapshot.pages, fd, progress); !r)
+    if (Result<void> r = write_pages(*layout, *snapshot.processes.front().pages, fd, progress); !r)
         return r.error();
     if (Result<void> r = write_metadata(*layout, snapshot, fd); !r)
         return r.error();

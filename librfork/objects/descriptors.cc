@@ -11,7 +11,7 @@
 namespace rfork::kinds {
 namespace {
 
-using capture::Snapshot;
+using capture::ProcessSnapshot;
 using capture::Sort;
 using capture::Source;
 
@@ -35,35 +35,35 @@ image::Kind kind_of(const Source& source, const OpenDescriptions& all, const Ope
 }
 
 // What no kind can carry. A stream's locks are left behind with it.
-Result<void> check(const Source& source, Snapshot& snapshot, OpenDescription& d) {
+Result<void> check(const Source& source, ProcessSnapshot& process, OpenDescription& d) {
     const bool is_file = d.kind == image::Kind::open_file;
     if (is_file)
         if (Result<void> r = check_open_file(source, d); !r)
-            return refuse(source, snapshot, d, sort_of(d), r.error());
-    if (d.locked && !snapshot.ignored.has(Sort::lock) && !(is_file && is_stream(d)))
-        return refuse(source, snapshot, d, Sort::lock,
+            return refuse(source, process, d, sort_of(d), r.error());
+    if (d.locked && !process.all.ignored.has(Sort::lock) && !(is_file && is_stream(d)))
+        return refuse(source, process, d, Sort::lock,
                       cannot_carry(d, "holds a file lock, which an image cannot carry yet "
                                       "(RFORK_IGNORE=lock goes on without the lock)"));
-    if ((d.flags & O_ASYNC) && !snapshot.ignored.has(Sort::async))
-        return refuse(source, snapshot, d, Sort::async,
+    if ((d.flags & O_ASYNC) && !process.all.ignored.has(Sort::async))
+        return refuse(source, process, d, Sort::async,
                       cannot_carry(d, "sends a signal when it is ready (O_ASYNC), which an image "
                                       "cannot carry yet (RFORK_IGNORE=async goes on without)"));
     d.flags &= ~std::uint32_t(O_ASYNC);
     return {};
 }
 
-bool was_inherited(const Snapshot& snapshot, const OpenDescription& d) {
+bool was_inherited(const ProcessSnapshot& process, const OpenDescription& d) {
     for (const DescriptorSlot& slot : d.slots)
-        for (const capture::InheritedFile& file : snapshot.inherited)
+        for (const capture::InheritedFile& file : process.inherited)
             if (file.fd == slot.fd && file.device == d.st.st_dev && file.inode == d.st.st_ino)
                 return true;
     return false;
 }
 
-void drop(const Source& source, Snapshot& snapshot, OpenDescription& d) {
+void drop(const Source& source, ProcessSnapshot& process, OpenDescription& d) {
     d.kind = image::Kind::open_file;
     d.dropped = true;
-    add_null(source, snapshot, d);
+    add_null(source, process, d);
 }
 
 // Of the descriptors that share an open file, those that are to be left out.
@@ -76,18 +76,18 @@ std::vector<DescriptorSlot> take_ignored(const capture::Ignored& ignored,
     return taken;
 }
 
-void drop_by_number(const Source& source, Snapshot& snapshot, OpenDescriptions& all) {
-    if (snapshot.ignored.numbers.empty())
+void drop_by_number(const Source& source, ProcessSnapshot& process, OpenDescriptions& all) {
+    if (process.all.ignored.numbers.empty())
         return;
     OpenDescriptions kept;
     for (OpenDescription& d : all) {
         OpenDescription left_out = d;
-        left_out.slots = take_ignored(snapshot.ignored, d.slots);
+        left_out.slots = take_ignored(process.all.ignored, d.slots);
         if (!d.slots.empty())
             kept.push_back(std::move(d));
         if (left_out.slots.empty())
             continue;
-        drop(source, snapshot, left_out);
+        drop(source, process, left_out);
         kept.push_back(std::move(left_out));
     }
     all = std::move(kept);
@@ -95,23 +95,23 @@ void drop_by_number(const Source& source, Snapshot& snapshot, OpenDescriptions& 
 
 } // namespace
 
-Result<void> sort_descriptors(const Source& source, Snapshot& snapshot) {
+Result<void> sort_descriptors(const Source& source, ProcessSnapshot& process) {
     Result<OpenDescriptions> all = capture::list_open_descriptions(source);
     if (!all)
         return all.error();
     for (const OpenDescription& d : *all)
         for (const DescriptorSlot& slot : d.slots)
-            snapshot.descriptors.push_back(slot.fd);
-    std::sort(snapshot.descriptors.begin(), snapshot.descriptors.end());
-    drop_by_number(source, snapshot, *all);
+            process.descriptors.push_back(slot.fd);
+    std::sort(process.descriptors.begin(), process.descriptors.end());
+    drop_by_number(source, process, *all);
     for (OpenDescription& d : *all) {
         if (d.dropped)
             continue;
         d.kind = kind_of(source, *all, d);
-        if (Result<void> r = check(source, snapshot, d); !r)
+        if (Result<void> r = check(source, process, d); !r)
             return r;
     }
-    snapshot.open_descriptions = std::move(*all);
+    process.open_descriptions = std::move(*all);
     return {};
 }
 
@@ -133,20 +133,20 @@ Sort sort_of(const OpenDescription& d) {
                                             : Sort::other;
 }
 
-Result<void> refuse(const Source& source, Snapshot& snapshot, OpenDescription& d, Sort sort,
+Result<void> refuse(const Source& source, ProcessSnapshot& process, OpenDescription& d, Sort sort,
                     const Error& error) {
     if (error.code != ENOTSUP)
         return error;
-    const bool inherited = was_inherited(snapshot, d);
-    if (snapshot.ignored.has(sort) || (inherited && snapshot.ignored.inherited)) {
-        drop(source, snapshot, d);
+    const bool inherited = was_inherited(process, d);
+    if (process.all.ignored.has(sort) || (inherited && process.all.ignored.inherited)) {
+        drop(source, process, d);
         return {};
     }
     d.refused = true;
-    snapshot.obstacles.add_descriptor(d.number(), error.sentence, inherited,
-                                      sort == Sort::lock    ? "lock"
-                                      : sort == Sort::async ? "async"
-                                                            : "");
+    process.all.obstacles.add_descriptor(d.number(), error.sentence, inherited,
+                                         sort == Sort::lock    ? "lock"
+                                         : sort == Sort::async ? "async"
+                                                               : "");
     return {};
 }
 
@@ -154,8 +154,8 @@ bool is_anonymous(const OpenDescription& d, const char* name) {
     return !(d.flags & O_PATH) && d.path == std::string("anon_inode:[") + name + "]";
 }
 
-std::uint32_t name_of(const OpenDescription& d, Snapshot& snapshot) {
-    return snapshot.strings.add(label(d));
+std::uint32_t name_of(const OpenDescription& d, ProcessSnapshot& process) {
+    return process.all.strings.add(label(d));
 }
 
 std::uint64_t number_in(const std::string& info, const char* name, int base) {

@@ -15,8 +15,8 @@ namespace rfork::kinds {
 using capture::OpenDescription;
 using OpenDescriptions = std::vector<OpenDescription>;
 
-// Lists what the process has open in the snapshot, and gives each to its kind.
-Result<void> sort_descriptors(const capture::Source&, capture::Snapshot&);
+// Lists what the process has open in the process, and gives each to its kind.
+Result<void> sort_descriptors(const capture::Source&, capture::ProcessSnapshot&);
 
 // One recogniser a kind, in objects/<name>/collect.cc.
 using Recogniser = bool (*)(const capture::Source&, const OpenDescriptions&,
@@ -37,19 +37,19 @@ Error cannot_carry(const OpenDescription&, const std::string& why);
 
 // Takes note that a description cannot be carried (ENOTSUP), or, if RFORK_IGNORE says so, puts
 // /dev/null in its place. Other errors come back.
-Result<void> refuse(const capture::Source&, capture::Snapshot&, OpenDescription&, capture::Sort,
-                    const Error&);
+Result<void> refuse(const capture::Source&, capture::ProcessSnapshot&, OpenDescription&,
+                    capture::Sort, const Error&);
 capture::Sort sort_of(const OpenDescription&); // as users call it
 
 // Has each description of a kind collected.
 template <class Add>
-Result<void> collect_each(const capture::Source& source, capture::Snapshot& snapshot,
+Result<void> collect_each(const capture::Source& source, capture::ProcessSnapshot& process,
                           image::Kind kind, Add add) {
-    for (OpenDescription& d : snapshot.open_descriptions) {
+    for (OpenDescription& d : process.open_descriptions) {
         if (d.kind != kind || d.dropped || d.refused)
             continue;
         if (Result<void> r = add(d); !r)
-            if (r = refuse(source, snapshot, d, sort_of(d), r.error()); !r)
+            if (r = refuse(source, process, d, sort_of(d), r.error()); !r)
                 return r;
     }
     return {};
@@ -58,16 +58,16 @@ Result<void> collect_each(const capture::Source& source, capture::Snapshot& snap
 // Of a description that is no other kind's: whether open_file can carry it.
 Result<void> check_open_file(const capture::Source&, const OpenDescription&);
 // The record of a descriptor that is left out.
-void add_null(const capture::Source&, capture::Snapshot&, const OpenDescription&);
+void add_null(const capture::Source&, capture::ProcessSnapshot&, const OpenDescription&);
 
 // How the files are known again of which there are shared mappings; when these are known.
-Result<void> add_mapped_files(const capture::Source&, capture::Snapshot&);
+Result<void> add_mapped_files(const capture::Source&, capture::ProcessSnapshot&);
 
 // Whether the kernel calls it "anon_inode:[name]".
 bool is_anonymous(const OpenDescription&, const char* name);
 
 // How the stub names it when something goes wrong.
-std::uint32_t name_of(const OpenDescription&, capture::Snapshot&);
+std::uint32_t name_of(const OpenDescription&, capture::ProcessSnapshot&);
 
 // Numbers in the text of fdinfo.
 std::uint64_t number_in(const std::string& info, const char* name, int base = 10);

@@ -1,6 +1,6 @@
 // The hosted half of the table of kinds: one collector each, in objects/<name>/collect.cc or
 // state/<name>/collect.cc. It reads
-// what there is of its kind through the source and adds records to the snapshot, or refuses with a
+// what there is of its kind through the source and adds records to the process, or refuses with a
 // sentence what an image cannot carry.
 #pragma once
 
@@ -9,10 +9,10 @@
 
 namespace rfork::kinds {
 
-using Collector = Result<void> (*)(const capture::Source&, capture::Snapshot&);
+using Collector = Result<void> (*)(const capture::Source&, capture::ProcessSnapshot&);
 
 #define RFORK_KIND(number, phase, name)                                                            \
-    Result<void> collect_##name(const capture::Source&, capture::Snapshot&);
+    Result<void> collect_##name(const capture::Source&, capture::ProcessSnapshot&);
 #include "format/kinds.def"
 #undef RFORK_KIND
 

@@ -136,7 +136,7 @@ Result<void> check_aliases(const std::vector<MemoryMapEntry>& entries) {
 }
 
 // The vDSO that the program has pointers into, as it lay under the kernel it comes from.
-void add_redirected(const image::Redirection& redirection, Snapshot& snapshot) {
+void add_redirected(const image::Redirection& redirection, ProcessSnapshot& process) {
     for (std::uint64_t i = 0; i < redirection.pieces; ++i) {
         const image::DataPiece& piece = redirection.piece[i];
         Mapping m{};
@@ -144,17 +144,17 @@ void add_redirected(const image::Redirection& redirection, Snapshot& snapshot) {
         m.end = piece.end;
         m.prot = PROT_READ;
         m.kind = MappingKind::vvar;
-        m.name = snapshot.strings.add(piece.name);
-        snapshot.mappings.push_back(m);
+        m.name = process.all.strings.add(piece.name);
+        process.mappings.push_back(m);
     }
     Mapping m{};
     m.start = redirection.vdso;
     m.end = redirection.vdso_end;
     m.prot = PROT_READ | PROT_EXEC;
     m.kind = MappingKind::vdso;
-    m.name = snapshot.strings.add("[vdso]");
-    snapshot.mappings.push_back(m);
-    std::sort(snapshot.mappings.begin(), snapshot.mappings.end(),
+    m.name = process.all.strings.add("[vdso]");
+    process.mappings.push_back(m);
+    std::sort(process.mappings.begin(), process.mappings.end(),
               [](const Mapping& a, const Mapping& b) { return a.start < b.start; });
 }
 
@@ -199,10 +199,10 @@ std::vector<Range> without(Range whole, std::span<const Range> holes) {
 }
 
 Result<void> classify_memory(const std::vector<MemoryMapEntry>& entries, std::span<const Range> own,
-                             Snapshot& snapshot) {
+                             ProcessSnapshot& process) {
     if (Result<void> r = check_aliases(entries); !r)
         return r;
-    const std::optional<image::Redirection> redirection = find_redirection(entries, snapshot.auxv);
+    const std::optional<image::Redirection> redirection = find_redirection(entries, process.auxv);
     std::vector<Range> left_out(own.begin(), own.end());
     if (redirection) {
         for (std::uint64_t i = 0; i < redirection->pieces; ++i)
@@ -227,13 +227,13 @@ Result<void> classify_memory(const std::vector<MemoryMapEntry>& entries, std::sp
             m.prot = e.prot;
             m.kind = *kind;
             m.flags = mapping_flags(e, *kind);
-            m.name = snapshot.strings.add(e.name);
+            m.name = process.all.strings.add(e.name);
             m.origin_offset = e.offset + (part.start - e.start);
-            snapshot.mappings.push_back(m);
+            process.mappings.push_back(m);
         }
     }
     if (redirection)
-        add_redirected(*redirection, snapshot);
+        add_redirected(*redirection, process);
     return {};
 }
 

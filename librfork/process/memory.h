@@ -9,10 +9,10 @@ namespace rfork::capture {
 // What is left of `whole` without the ranges in `holes`, in ascending order.
 std::vector<Range> without(Range whole, std::span<const Range> holes);
 
-// Fills in snapshot.mappings from `entries`, leaving out `own`, ranges of librfork's working
+// Fills in process.mappings from `entries`, leaving out `own`, ranges of librfork's working
 // memory.
 Result<void> classify_memory(const std::vector<MemoryMapEntry>& entries, std::span<const Range> own,
-                             Snapshot& snapshot);
+                             ProcessSnapshot& process);
 
 // Whether an image can carry it.
 Result<void> check_can_carry(const MemoryMapEntry& entry);

@@ -1,5 +1,5 @@
-// A frozen process as plain data. It holds no handle to the live process but its page source; the
-// image writer, and whoever comes later (merge, push), cannot tell where it came from.
+// Frozen processes as plain data. They hold no handle to the live ones but their page sources; the
+// image writer, and whoever comes later (merge, push), cannot tell where they came from.
 #pragma once
 
 #include "arch/arch.h"
@@ -11,6 +11,7 @@
 #include "snapshot/open_description.h"
 
 #include <cstdint>
+#include <deque>
 #include <span>
 #include <string>
 #include <string_view>
@@ -103,21 +104,19 @@ struct Ticket {
     image::Secret secret{};
 };
 
-struct Snapshot {
-    image::Id id{};
-    bool travels = false; // by rfork(), not a checkpoint
-    bool trusts_files = false;
-    Ticket ticket;
+struct Snapshot;
+
+// One of the processes.
+struct ProcessSnapshot {
+    explicit ProcessSnapshot(Snapshot& whole) : all(whole) {}
+
+    Snapshot& all; // what it has in common with the others
+
     // The code at the first thread's rip unmaps the stub's window itself; it is told where that is
     // in its first two argument registers.
     bool unmaps_window = false;
     std::uint64_t departure = 0; // ThreadRecord::departure of all threads
-    std::uint64_t created = 0;
-    Monitor monitor;
-
-    Ignored ignored;
     std::span<const InheritedFile> inherited;
-    Obstacles obstacles; // if there are any, this is not to become an image
 
     Identity identity;
     std::vector<image::Mapping> mappings; // ascending, file offsets not yet assigned
@@ -126,8 +125,26 @@ struct Snapshot {
     std::vector<OpenDescription> open_descriptions;
     std::vector<int> descriptors; // numbers in use
     RecordList records;           // all but the threads'
-    StringTable strings;
     PageSource* pages = nullptr;
+};
+
+struct Snapshot {
+    Snapshot() = default;
+    Snapshot(const Snapshot&) = delete; // its processes know where it is
+    Snapshot& operator=(const Snapshot&) = delete;
+
+    image::Id id{};
+    bool travels = false; // by rfork(), not a checkpoint
+    bool trusts_files = false;
+    Ticket ticket;
+    std::uint64_t created = 0;
+    Monitor monitor;
+
+    Ignored ignored;
+    Obstacles obstacles; // if there are any, this is not to become an image
+
+    StringTable strings;
+    std::deque<ProcessSnapshot> processes; // the first is the one that was asked for
 };
 
 } // namespace rfork::capture

@@ -21,7 +21,7 @@
 namespace rfork::kinds {
 namespace {
 
-using capture::Snapshot;
+using capture::ProcessSnapshot;
 using capture::Source;
 
 struct Watched {
@@ -153,29 +153,29 @@ Result<Instance> examine(const Source& source, const OpenDescriptions& all,
 
 // poll(2) here takes from the caller's list what is not ready; and a signalfd is ready for the one
 // who asks. So where there is one, nobody may ask.
-bool may_be_ready(const Snapshot& snapshot, int fd) {
-    for (const OpenDescription& d : snapshot.open_descriptions)
+bool may_be_ready(const ProcessSnapshot& process, int fd) {
+    for (const OpenDescription& d : process.open_descriptions)
         if (d.kind == image::Kind::signal_fd)
             return true;
     pollfd poll{fd, POLLIN, 0};
     return ::poll(&poll, 1, 0) != 0;
 }
 
-Result<void> add(const Source& source, Snapshot& snapshot, const Instance& instance) {
+Result<void> add(const Source& source, ProcessSnapshot& process, const Instance& instance) {
     const OpenDescription& d = *instance.description;
     const Result<UniqueFd> fd = source.descriptor(d.number());
     if (!fd)
         return fd.error();
     EpollRecord record{};
     record.flags = d.flags;
-    record.ready = may_be_ready(snapshot, fd->get());
-    record.name = name_of(d, snapshot);
+    record.ready = may_be_ready(process, fd->get());
+    record.name = name_of(d, process);
     record.slots = std::uint32_t(d.slots.size());
     record.entries = std::uint32_t(instance.entries.size());
     std::vector<std::uint8_t> extra;
     append(extra, d.slots);
     append(extra, instance.entries);
-    snapshot.records.add(image::Kind::epoll, record, extra.data(), extra.size());
+    process.records.add(image::Kind::epoll, record, extra.data(), extra.size());
     return {};
 }
 
@@ -193,11 +193,11 @@ bool is_epoll(const Source&, const OpenDescriptions&, const OpenDescription& d) 
     return is_anonymous(d, "eventpoll");
 }
 
-Result<void> collect_epoll(const Source& source, Snapshot& snapshot) {
+Result<void> collect_epoll(const Source& source, ProcessSnapshot& process) {
     std::vector<Instance> all;
     Result<void> examined = collect_each(
-        source, snapshot, image::Kind::epoll, [&](const OpenDescription& d) -> Result<void> {
-            Result<Instance> instance = examine(source, snapshot.open_descriptions, d);
+        source, process, image::Kind::epoll, [&](const OpenDescription& d) -> Result<void> {
+            Result<Instance> instance = examine(source, process.open_descriptions, d);
             if (!instance)
                 return instance.error();
             all.push_back(std::move(*instance));
@@ -210,7 +210,7 @@ Result<void> collect_epoll(const Source& source, Snapshot& snapshot) {
         for (Instance& instance : all) {
             if (instance.added || waits_for_another(instance, all))
                 continue;
-            if (Result<void> r = add(source, snapshot, instance); !r)
+            if (Result<void> r = add(source, process, instance); !r)
                 return r;
             instance.added = true;
         }

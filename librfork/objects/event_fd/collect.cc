@@ -9,7 +9,7 @@
 namespace rfork::kinds {
 namespace {
 
-using capture::Snapshot;
+using capture::ProcessSnapshot;
 using capture::Source;
 
 // Kernels before 6.5 do not tell. A semaphore of at least two, read once, gives one; any other
@@ -38,7 +38,7 @@ Result<bool> is_semaphore(const Source& source, const OpenDescription& d, std::u
     return semaphore;
 }
 
-Result<void> add(const Source& source, Snapshot& snapshot, const OpenDescription& d) {
+Result<void> add(const Source& source, ProcessSnapshot& process, const OpenDescription& d) {
     constexpr std::uint64_t overflown = ~std::uint64_t(0);
     EventFdRecord record{};
     record.count = number_in(d.info, "eventfd-count", 16);
@@ -53,10 +53,10 @@ Result<void> add(const Source& source, Snapshot& snapshot, const OpenDescription
         record.semaphore = number_in(d.info, "eventfd-semaphore") != 0;
     }
     record.flags = d.flags;
-    record.name = name_of(d, snapshot);
+    record.name = name_of(d, process);
     record.slots = std::uint32_t(d.slots.size());
-    snapshot.records.add(image::Kind::event_fd, record, d.slots.data(),
-                         d.slots.size() * sizeof d.slots[0]);
+    process.records.add(image::Kind::event_fd, record, d.slots.data(),
+                        d.slots.size() * sizeof d.slots[0]);
     return {};
 }
 
@@ -66,9 +66,9 @@ bool is_event_fd(const Source&, const OpenDescriptions&, const OpenDescription& 
     return is_anonymous(d, "eventfd");
 }
 
-Result<void> collect_event_fd(const Source& source, Snapshot& snapshot) {
-    return collect_each(source, snapshot, image::Kind::event_fd,
-                        [&](const OpenDescription& d) { return add(source, snapshot, d); });
+Result<void> collect_event_fd(const Source& source, ProcessSnapshot& process) {
+    return collect_each(source, process, image::Kind::event_fd,
+                        [&](const OpenDescription& d) { return add(source, process, d); });
 }
 
 } // namespace rfork::kinds

@@ -26,7 +26,7 @@
 namespace rfork::kinds {
 namespace {
 
-using capture::Snapshot;
+using capture::ProcessSnapshot;
 using capture::Source;
 
 int number_of(int fd, int level, int option) {
@@ -295,8 +295,9 @@ bool has_rival(const Source& source, const OpenDescriptions& all, const OpenDesc
 }
 
 // A path is looked up as the program would, from its working directory.
-Result<void> check_file(const Source& source, const Snapshot& snapshot, const OpenDescription& d,
-                        const unix_diag_vfs& bound, ListeningSocketRecord& record) {
+Result<void> check_file(const Source& source, const ProcessSnapshot& process,
+                        const OpenDescription& d, const unix_diag_vfs& bound,
+                        ListeningSocketRecord& record) {
     record.mode = no_socket_file;
     if (!has_file(record))
         return {};
@@ -306,13 +307,13 @@ Result<void> check_file(const Source& source, const Snapshot& snapshot, const Op
     const bool there = source.examine(path, st, false) == 0 && S_ISSOCK(st.st_mode);
     const Same same = there ? compare(bound, st) : Same::no;
     if (same == Same::no ||
-        (same == Same::unknown && has_rival(source, snapshot.open_descriptions, d, record)))
+        (same == Same::unknown && has_rival(source, process.open_descriptions, d, record)))
         return cannot_carry(d, "listens at '" + path + "', where its socket is no longer");
     record.mode = st.st_mode & 07777;
     return {};
 }
 
-Result<ListeningSocketRecord> examine(const Source& source, const Snapshot& snapshot,
+Result<ListeningSocketRecord> examine(const Source& source, const ProcessSnapshot& process,
                                       const OpenDescription& d, int fd) {
     ListeningSocketRecord record{};
     record.domain = number_of(fd, SOL_SOCKET, SO_DOMAIN);
@@ -329,12 +330,12 @@ Result<ListeningSocketRecord> examine(const Source& source, const Snapshot& snap
     if (!backlog)
         return backlog.error();
     record.backlog = *backlog;
-    if (Result<void> r = check_file(source, snapshot, d, facts.file, record); !r)
+    if (Result<void> r = check_file(source, process, d, facts.file, record); !r)
         return r.error();
     return record;
 }
 
-Result<void> add(const Source& source, Snapshot& snapshot, const OpenDescription& d) {
+Result<void> add(const Source& source, ProcessSnapshot& process, const OpenDescription& d) {
     const Result<UniqueFd> fd = source.descriptor(d.number());
     if (!fd)
         return fd.error();
@@ -342,7 +343,7 @@ Result<void> add(const Source& source, Snapshot& snapshot, const OpenDescription
         return r;
     if (Result<void> r = check_filter(d, fd->get()); !r)
         return r;
-    Result<ListeningSocketRecord> record = examine(source, snapshot, d, fd->get());
+    Result<ListeningSocketRecord> record = examine(source, process, d, fd->get());
     if (!record)
         return record.error();
     const Result<std::vector<SocketOption>> set = options_of(source, d, fd->get(), *record);
@@ -352,13 +353,14 @@ Result<void> add(const Source& source, Snapshot& snapshot, const OpenDescription
                                ? unix_address(reinterpret_cast<const sockaddr_un&>(record->address),
                                               record->address_size)
                                : ip_address(*record);
-    record->name = snapshot.strings.add("descriptor " + std::to_string(d.number()) + " at " + at);
+    record->name =
+        process.all.strings.add("descriptor " + std::to_string(d.number()) + " at " + at);
     record->slots = std::uint32_t(d.slots.size());
     record->options = std::uint32_t(set->size());
     std::vector<std::uint8_t> extra;
     append(extra, d.slots);
     append(extra, *set);
-    snapshot.records.add(image::Kind::listening_socket, *record, extra.data(), extra.size());
+    process.records.add(image::Kind::listening_socket, *record, extra.data(), extra.size());
     return {};
 }
 
@@ -375,9 +377,9 @@ bool is_listening_socket(const Source& source, const OpenDescriptions&, const Op
                                  number_of(fd->get(), SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP);
 }
 
-Result<void> collect_listening_socket(const Source& source, Snapshot& snapshot) {
-    return collect_each(source, snapshot, image::Kind::listening_socket,
-                        [&](const OpenDescription& d) { return add(source, snapshot, d); });
+Result<void> collect_listening_socket(const Source& source, ProcessSnapshot& process) {
+    return collect_each(source, process, image::Kind::listening_socket,
+                        [&](const OpenDescription& d) { return add(source, process, d); });
 }
 
 } // namespace rfork::kinds

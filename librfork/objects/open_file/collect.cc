@@ -19,7 +19,7 @@
 namespace rfork::kinds {
 namespace {
 
-using capture::Snapshot;
+using capture::ProcessSnapshot;
 using capture::Source;
 
 constexpr int access_of(std::uint32_t flags) {
@@ -168,26 +168,27 @@ void describe(const Source& source, const OpenDescription& d, FileType type, std
         record.modified = d.st.st_mtim.tv_sec * second + d.st.st_mtim.tv_nsec;
 }
 
-void add_record(const Source& source, Snapshot& snapshot, FileType type, const OpenDescription& d,
-                const std::vector<DescriptorSlot>& slots, std::uint32_t boot = 0) {
+void add_record(const Source& source, ProcessSnapshot& process, FileType type,
+                const OpenDescription& d, const std::vector<DescriptorSlot>& slots,
+                std::uint32_t boot = 0) {
     OpenFileRecord record{};
     record.type = type;
     record.flags = d.flags & ~std::uint32_t(O_CREAT | O_EXCL | O_TRUNC);
-    record.path = snapshot.strings.add(d.path);
+    record.path = process.all.strings.add(d.path);
     record.stream = type == FileType::stream ? std::uint32_t(slots.front().fd) : 0;
     record.position = d.position;
     record.slots = std::uint32_t(slots.size());
     record.boot = boot;
     if (type != FileType::stream)
-        describe(source, d, type, snapshot.identity.uid, record);
-    snapshot.records.add(image::Kind::open_file, record, slots.data(),
-                         slots.size() * sizeof slots[0]);
+        describe(source, d, type, process.identity.uid, record);
+    process.records.add(image::Kind::open_file, record, slots.data(),
+                        slots.size() * sizeof slots[0]);
 }
 
 // On a terminal all three standard streams are one open file. After the resume each is what the
 // image was started with; a further duplicate goes along with standard output, or whichever of them
 // is there.
-void add_streams(const Source& source, Snapshot& snapshot, const OpenDescription& d) {
+void add_streams(const Source& source, ProcessSnapshot& process, const OpenDescription& d) {
     std::size_t streams = 0;
     while (streams < d.slots.size() && d.slots[streams].fd <= 2)
         ++streams;
@@ -199,7 +200,7 @@ void add_streams(const Source& source, Snapshot& snapshot, const OpenDescription
         std::vector<DescriptorSlot> slots{d.slots[i]};
         for (std::size_t other = streams; i == main && other < d.slots.size(); ++other)
             slots.push_back(d.slots[other]);
-        add_record(source, snapshot, FileType::stream, d, slots);
+        add_record(source, process, FileType::stream, d, slots);
     }
 }
 
@@ -232,7 +233,7 @@ Result<void> check_open_file(const Source& source, const OpenDescription& d) {
     return check_path(source, d);
 }
 
-void add_null(const Source& source, Snapshot& snapshot, const OpenDescription& d) {
+void add_null(const Source& source, ProcessSnapshot& process, const OpenDescription& d) {
     constexpr unsigned memory_devices = 1, null = 3;
     OpenDescription instead = d;
     instead.path = "/dev/null";
@@ -241,39 +242,39 @@ void add_null(const Source& source, Snapshot& snapshot, const OpenDescription& d
     instead.st = {};
     instead.st.st_mode = S_IFCHR | 0666;
     instead.st.st_rdev = makedev(memory_devices, null);
-    add_record(source, snapshot, FileType::device, instead, instead.slots);
+    add_record(source, process, FileType::device, instead, instead.slots);
 }
 
-Result<void> collect_open_file(const Source& source, Snapshot& snapshot) {
-    const std::uint32_t boot = snapshot.strings.add(read_boot_id());
-    return collect_each(source, snapshot, image::Kind::open_file, [&](const OpenDescription& d) {
+Result<void> collect_open_file(const Source& source, ProcessSnapshot& process) {
+    const std::uint32_t boot = process.all.strings.add(read_boot_id());
+    return collect_each(source, process, image::Kind::open_file, [&](const OpenDescription& d) {
         const FileType type = *recognise(d);
         if (type == FileType::stream)
-            add_streams(source, snapshot, d);
+            add_streams(source, process, d);
         else
-            add_record(source, snapshot, type, d, d.slots, boot);
+            add_record(source, process, type, d, d.slots, boot);
         return Result<void>();
     });
 }
 
-Result<void> add_mapped_files(const Source& source, Snapshot& snapshot) {
+Result<void> add_mapped_files(const Source& source, ProcessSnapshot& process) {
     OpenDescriptions files;
-    for (const image::Mapping& m : snapshot.mappings) {
+    for (const image::Mapping& m : process.mappings) {
         if (m.kind != image::MappingKind::file_shared)
             continue;
         const std::uint32_t flags = m.flags & image::mapping_writable_file ? O_RDWR : O_RDONLY;
         OpenDescription& file =
-            description_of(files, std::string(snapshot.strings.at(m.name)), flags);
+            description_of(files, std::string(process.all.strings.at(m.name)), flags);
         file.position = std::max(file.position, m.origin_offset + (m.end - m.start));
     }
     if (files.empty())
         return {};
-    const std::uint32_t boot = snapshot.strings.add(read_boot_id());
+    const std::uint32_t boot = process.all.strings.add(read_boot_id());
     for (OpenDescription& file : files) {
         if (const int error = source.examine(file.path, file.st))
             return system_error(error, "cannot examine '" + file.path +
                                            "', which the program has mapped shared");
-        add_record(source, snapshot, FileType::mapped, file, file.slots, boot);
+        add_record(source, process, FileType::mapped, file, file.slots, boot);
     }
     return {};
 }

@@ -31,7 +31,7 @@
 namespace rfork::kinds {
 namespace {
 
-using capture::Snapshot;
+using capture::ProcessSnapshot;
 using capture::Source;
 
 bool is_readable(const OpenDescription& d) {
@@ -210,8 +210,8 @@ Pipe ends_of(const OpenDescriptions& all, const OpenDescription& first) {
     return pipe;
 }
 
-Result<void> add(const Source& source, Snapshot& snapshot, const OpenDescription& first) {
-    const Pipe pipe = ends_of(snapshot.open_descriptions, first);
+Result<void> add(const Source& source, ProcessSnapshot& process, const OpenDescription& first) {
+    const Pipe pipe = ends_of(process.open_descriptions, first);
     const Result<UniqueFd> fd =
         source.descriptor(pipe.readable ? pipe.readable->number() : first.number());
     if (!fd)
@@ -225,7 +225,7 @@ Result<void> add(const Source& source, Snapshot& snapshot, const OpenDescription
     if (!content)
         return content.error();
     PipeRecord record{};
-    record.name = name_of(first, snapshot);
+    record.name = name_of(first, process);
     record.capacity = std::uint32_t(capacity);
     record.slots = std::uint32_t(pipe.slots.size());
     record.ends = std::uint32_t(pipe.ends.size());
@@ -236,7 +236,7 @@ Result<void> add(const Source& source, Snapshot& snapshot, const OpenDescription
     append(extra, pipe.ends);
     append(extra, content->segments);
     append(extra, content->bytes);
-    snapshot.records.add(image::Kind::pipe, record, extra.data(), extra.size());
+    process.records.add(image::Kind::pipe, record, extra.data(), extra.size());
     return {};
 }
 
@@ -259,10 +259,10 @@ bool is_pipe(const Source& source, const OpenDescriptions& all, const OpenDescri
            ((here.readable || !here.stream) && has_hung_up(source, d));
 }
 
-Result<void> collect_pipe(const Source& source, Snapshot& snapshot) {
-    for (const OpenDescription& d : snapshot.open_descriptions)
-        if (d.kind == image::Kind::pipe && is_first_end(snapshot.open_descriptions, d))
-            if (Result<void> r = add(source, snapshot, d); !r)
+Result<void> collect_pipe(const Source& source, ProcessSnapshot& process) {
+    for (const OpenDescription& d : process.open_descriptions)
+        if (d.kind == image::Kind::pipe && is_first_end(process.open_descriptions, d))
+            if (Result<void> r = add(source, process, d); !r)
                 return r;
     return {};
 }

@@ -5,24 +5,24 @@
 
 namespace rfork::kinds {
 
-using capture::Snapshot;
+using capture::ProcessSnapshot;
 using capture::Source;
 
 bool is_signal_fd(const Source&, const OpenDescriptions&, const OpenDescription& d) {
     return is_anonymous(d, "signalfd");
 }
 
-Result<void> collect_signal_fd(const Source&, Snapshot& snapshot) {
-    for (const OpenDescription& d : snapshot.open_descriptions) {
+Result<void> collect_signal_fd(const Source&, ProcessSnapshot& process) {
+    for (const OpenDescription& d : process.open_descriptions) {
         if (d.kind != image::Kind::signal_fd)
             continue;
         SignalFdRecord record{};
         record.mask = number_in(d.info, "sigmask", 16);
         record.flags = d.flags;
-        record.name = name_of(d, snapshot);
+        record.name = name_of(d, process);
         record.slots = std::uint32_t(d.slots.size());
-        snapshot.records.add(image::Kind::signal_fd, record, d.slots.data(),
-                             d.slots.size() * sizeof d.slots[0]);
+        process.records.add(image::Kind::signal_fd, record, d.slots.data(),
+                            d.slots.size() * sizeof d.slots[0]);
     }
     return {};
 }

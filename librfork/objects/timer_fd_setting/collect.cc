@@ -14,7 +14,7 @@
 namespace rfork::kinds {
 namespace {
 
-using capture::Snapshot;
+using capture::ProcessSnapshot;
 using capture::Source;
 
 constexpr std::uint64_t second = 1000000000;
@@ -62,7 +62,7 @@ int readable(std::int32_t clock) {
                                            : clock;
 }
 
-Result<void> add(const Source& source, Snapshot& snapshot, const OpenDescription& d) {
+Result<void> add(const Source& source, ProcessSnapshot& process, const OpenDescription& d) {
     const Setting before = parse(d.info);
     const Result<Setting> setting = read_moved_on(source, d);
     if (!setting)
@@ -71,7 +71,7 @@ Result<void> add(const Source& source, Snapshot& snapshot, const OpenDescription
     record.fd = d.number();
     record.clock = std::int32_t(number_in(d.info, "clockid"));
     record.flags = std::uint32_t(number_in(d.info, "settime flags", 8));
-    record.name = name_of(d, snapshot);
+    record.name = name_of(d, process);
     record.remaining = setting->remaining;
     record.interval = setting->interval;
     record.unread = setting->unread;
@@ -81,16 +81,16 @@ Result<void> add(const Source& source, Snapshot& snapshot, const OpenDescription
     record.expires = record.remaining
                          ? std::uint64_t(source.clock(readable(record.clock))) + record.remaining
                          : 0;
-    snapshot.records.add(image::Kind::timer_fd_setting, record);
+    process.records.add(image::Kind::timer_fd_setting, record);
     return {};
 }
 
 } // namespace
 
-Result<void> collect_timer_fd_setting(const Source& source, Snapshot& snapshot) {
-    for (const OpenDescription& d : snapshot.open_descriptions)
+Result<void> collect_timer_fd_setting(const Source& source, ProcessSnapshot& process) {
+    for (const OpenDescription& d : process.open_descriptions)
         if (d.kind == image::Kind::timer_fd)
-            if (Result<void> r = add(source, snapshot, d); !r)
+            if (Result<void> r = add(source, process, d); !r)
                 return r;
     return {};
 }

@@ -38,7 +38,8 @@ image::BuildId build_id_at(const capture::Source& source, std::uint64_t vdso) {
 
 } // namespace
 
-Result<void> collect_address_space(const capture::Source& source, capture::Snapshot& snapshot) {
+Result<void> collect_address_space(const capture::Source& source,
+                                   capture::ProcessSnapshot& process) {
     const Result<std::string> stat = source.read("stat");
     if (!stat)
         return stat.error();
@@ -69,7 +70,7 @@ Result<void> collect_address_space(const capture::Source& source, capture::Snaps
         return Error{ENOTSUP, "this kernel's auxiliary vector is longer than an image can hold"};
     std::memcpy(record.auxv, auxv->data(), auxv->size());
     record.auxv_words = std::uint32_t(auxv->size() / sizeof record.auxv[0]);
-    snapshot.auxv.assign(record.auxv, record.auxv + record.auxv_words);
+    process.auxv.assign(record.auxv, record.auxv + record.auxv_words);
     for (unsigned i = 0; i + 1 < record.auxv_words; i += 2)
         if (record.auxv[i] == AT_SYSINFO_EHDR)
             record.vdso = record.auxv[i + 1];
@@ -79,7 +80,7 @@ Result<void> collect_address_space(const capture::Source& source, capture::Snaps
         std::memcpy(record.vdso_build_id, id.bytes, sizeof id.bytes);
         record.vdso_build_id_size = id.size;
     }
-    snapshot.records.add(image::Kind::address_space, record);
+    process.records.add(image::Kind::address_space, record);
     return {};
 }
 

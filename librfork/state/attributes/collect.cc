@@ -5,7 +5,7 @@
 #include <cstring>
 
 namespace rfork::kinds {
-Result<void> collect_attributes(const capture::Source& source, capture::Snapshot& snapshot) {
+Result<void> collect_attributes(const capture::Source& source, capture::ProcessSnapshot& process) {
     const capture::KernelFacts& facts = source.facts();
     AttributesRecord record{};
     record.no_new_privileges = facts.no_new_privileges;
@@ -21,7 +21,7 @@ Result<void> collect_attributes(const capture::Source& source, capture::Snapshot
         return oom_score_adj.error();
     record.oom_score_adj = std::atoi(oom_score_adj->c_str());
     std::memcpy(record.name, facts.name_of_ended_main, sizeof record.name);
-    snapshot.records.add(image::Kind::attributes, record);
+    process.records.add(image::Kind::attributes, record);
     return {};
 }
 

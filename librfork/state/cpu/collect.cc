@@ -53,7 +53,7 @@ void apply_tunables(std::string_view environment, arch::CpuFeatureSet& set) {
 
 } // namespace
 
-Result<void> collect_cpu(const capture::Source& source, capture::Snapshot& snapshot) {
+Result<void> collect_cpu(const capture::Source& source, capture::ProcessSnapshot& process) {
     const Result<std::string> environment = source.read("environ");
     if (!environment)
         return environment.error();
@@ -63,7 +63,7 @@ Result<void> collect_cpu(const capture::Source& source, capture::Snapshot& snaps
     for (const capture::Thread& thread : source.threads())
         record.xstate |= arch::xstate_in_use(thread.xstate.data(), thread.record.layout);
     record.xstate &= ~arch::xstate_pkru;
-    snapshot.records.add(image::Kind::cpu, record);
+    process.records.add(image::Kind::cpu, record);
     return {};
 }
 

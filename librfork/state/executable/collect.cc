@@ -3,10 +3,10 @@
 
 namespace rfork::kinds {
 
-Result<void> collect_executable(const capture::Source& source, capture::Snapshot& snapshot) {
+Result<void> collect_executable(const capture::Source& source, capture::ProcessSnapshot& process) {
     ExecutableRecord record{};
-    record.path = snapshot.strings.add(source.beginnings().executable);
-    snapshot.records.add(image::Kind::executable, record);
+    record.path = process.all.strings.add(source.beginnings().executable);
+    process.records.add(image::Kind::executable, record);
     return {};
 }
 

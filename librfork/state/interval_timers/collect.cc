@@ -3,7 +3,8 @@
 
 namespace rfork::kinds {
 
-Result<void> collect_interval_timers(const capture::Source& source, capture::Snapshot& snapshot) {
+Result<void> collect_interval_timers(const capture::Source& source,
+                                     capture::ProcessSnapshot& process) {
     IntervalTimersRecord record{};
     bool any = false;
     for (unsigned which = 0; which < interval_timer_count; ++which) {
@@ -12,7 +13,7 @@ Result<void> collect_interval_timers(const capture::Source& source, capture::Sna
         any = any || timer.interval || timer.remaining;
     }
     if (any)
-        snapshot.records.add(image::Kind::interval_timers, record);
+        process.records.add(image::Kind::interval_timers, record);
     return {};
 }
 

@@ -3,11 +3,11 @@
 
 namespace rfork::kinds {
 
-Result<void> collect_membarrier(const capture::Source& source, capture::Snapshot& snapshot) {
+Result<void> collect_membarrier(const capture::Source& source, capture::ProcessSnapshot& process) {
     MembarrierRecord record{};
     record.registrations = source.facts().membarriers;
     if (record.registrations)
-        snapshot.records.add(image::Kind::membarrier, record);
+        process.records.add(image::Kind::membarrier, record);
     return {};
 }
 

@@ -3,16 +3,16 @@
 
 namespace rfork::kinds {
 
-Result<void> collect_monitor(const capture::Source& source, capture::Snapshot& snapshot) {
-    if (!snapshot.monitor.address)
+Result<void> collect_monitor(const capture::Source& source, capture::ProcessSnapshot& process) {
+    if (!process.all.monitor.address)
         return {};
     MonitorRecord record{};
-    record.address = snapshot.monitor.address;
-    record.port = snapshot.monitor.port;
-    record.name = snapshot.strings.add(snapshot.identity.name);
+    record.address = process.all.monitor.address;
+    record.port = process.all.monitor.port;
+    record.name = process.all.strings.add(process.identity.name);
     record.pid = std::uint32_t(source.pid());
-    record.dump_started = snapshot.monitor.dump_started;
-    snapshot.records.add(image::Kind::monitor, record);
+    record.dump_started = process.all.monitor.dump_started;
+    process.records.add(image::Kind::monitor, record);
     return {};
 }
 

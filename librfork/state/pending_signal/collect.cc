@@ -21,14 +21,15 @@ bool is_outdated(const std::vector<PosixTimer>& timers, const PendingSignal& sig
 
 } // namespace
 
-Result<void> collect_pending_signal(const capture::Source& source, capture::Snapshot& snapshot) {
+Result<void> collect_pending_signal(const capture::Source& source,
+                                    capture::ProcessSnapshot& process) {
     for (const PendingSignal& signal : source.pending_signals()) {
         if (is_outdated(source.posix_timers(), signal))
             continue;
         PendingSignalRecord record{};
         record.tid = signal.tid;
         std::memcpy(record.info, signal.info.data(), sizeof record.info);
-        snapshot.records.add(image::Kind::pending_signal, record);
+        process.records.add(image::Kind::pending_signal, record);
     }
     return {};
 }

@@ -3,10 +3,10 @@
 
 namespace rfork::kinds {
 
-Result<void> collect_personality(const capture::Source& source, capture::Snapshot& snapshot) {
+Result<void> collect_personality(const capture::Source& source, capture::ProcessSnapshot& process) {
     PersonalityRecord record{};
     record.persona = source.facts().persona;
-    snapshot.records.add(image::Kind::personality, record);
+    process.records.add(image::Kind::personality, record);
     return {};
 }
 

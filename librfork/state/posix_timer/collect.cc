@@ -96,7 +96,7 @@ bool expiry_is_pending(const Source& source, const PosixTimer& timer) {
 
 } // namespace
 
-Result<void> collect_posix_timer(const Source& source, capture::Snapshot& snapshot) {
+Result<void> collect_posix_timer(const Source& source, capture::ProcessSnapshot& process) {
     for (const PosixTimer& timer : source.posix_timers()) {
         PosixTimerRecord record{};
         record.id = timer.id;
@@ -110,7 +110,7 @@ Result<void> collect_posix_timer(const Source& source, capture::Snapshot& snapsh
         record.expiry_pending = expiry_is_pending(source, timer);
         if (record.expiry_pending && is_cpu_clock(timer.clock) && timer.remaining <= just_due)
             record.remaining = timer.interval;
-        snapshot.records.add(image::Kind::posix_timer, record);
+        process.records.add(image::Kind::posix_timer, record);
     }
     return {};
 }

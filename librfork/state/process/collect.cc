@@ -17,15 +17,15 @@ bool has_ended_main(const capture::Source& source) {
 
 // A copy that rfork() makes of one thread is a new process, as a child of fork(2) is. Several
 // threads know each other by their tids, and a checkpoint is the same process once more.
-Result<void> collect_process(const capture::Source& source, capture::Snapshot& snapshot) {
+Result<void> collect_process(const capture::Source& source, capture::ProcessSnapshot& process) {
     ProcessRecord record{};
     record.pid = source.pid();
     record.threads = std::uint32_t(source.threads().size() + has_ended_main(source));
-    record.keeps_ids = !snapshot.travels || source.threads().size() > 1;
+    record.keeps_ids = !process.all.travels || source.threads().size() > 1;
     record.monotonic = source.clock(CLOCK_MONOTONIC);
     record.boottime = source.clock(CLOCK_BOOTTIME);
     record.realtime = source.clock(CLOCK_REALTIME);
-    snapshot.records.add(image::Kind::process, record);
+    process.records.add(image::Kind::process, record);
     return {};
 }
 

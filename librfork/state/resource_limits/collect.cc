@@ -3,7 +3,8 @@
 
 namespace rfork::kinds {
 
-Result<void> collect_resource_limits(const capture::Source& source, capture::Snapshot& snapshot) {
+Result<void> collect_resource_limits(const capture::Source& source,
+                                     capture::ProcessSnapshot& process) {
     const capture::Beginnings& beginnings = source.beginnings();
     ResourceLimitsRecord record{};
     record.beginnings = reinterpret_cast<std::uint64_t>(beginnings.limits);
@@ -12,7 +13,7 @@ Result<void> collect_resource_limits(const capture::Source& source, capture::Sna
         record.own_soft |= unsigned(limit.soft != beginnings.limits[i].soft) << i;
         record.own_hard |= unsigned(limit.hard != beginnings.limits[i].hard) << i;
     }
-    snapshot.records.add(image::Kind::resource_limits, record);
+    process.records.add(image::Kind::resource_limits, record);
     return {};
 }
 

@@ -3,12 +3,13 @@
 
 namespace rfork::kinds {
 
-Result<void> collect_signal_actions(const capture::Source& source, capture::Snapshot& snapshot) {
+Result<void> collect_signal_actions(const capture::Source& source,
+                                    capture::ProcessSnapshot& process) {
     SignalActionsRecord record{};
     const auto& actions = source.facts().signal_actions;
     for (unsigned i = 0; i < signal_count; ++i)
         record.actions[i] = actions[i];
-    snapshot.records.add(image::Kind::signal_actions, record);
+    process.records.add(image::Kind::signal_actions, record);
     return {};
 }
 

@@ -4,8 +4,8 @@
 namespace rfork::kinds {
 
 // Threads become records when the writer has planned where the stub goes: a register may need it.
-Result<void> collect_thread(const capture::Source& source, capture::Snapshot& snapshot) {
-    snapshot.threads = source.threads();
+Result<void> collect_thread(const capture::Source& source, capture::ProcessSnapshot& process) {
+    process.threads = source.threads();
     return {};
 }
 

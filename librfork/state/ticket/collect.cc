@@ -3,13 +3,13 @@
 
 namespace rfork::kinds {
 
-Result<void> collect_ticket(const capture::Source&, capture::Snapshot& snapshot) {
-    if (!snapshot.travels)
+Result<void> collect_ticket(const capture::Source&, capture::ProcessSnapshot& process) {
+    if (!process.all.travels)
         return {};
     TicketRecord record{};
-    record.directory = snapshot.strings.add(snapshot.ticket.directory);
-    record.name = snapshot.strings.add(snapshot.ticket.name);
-    snapshot.records.add(image::Kind::ticket, record);
+    record.directory = process.all.strings.add(process.all.ticket.directory);
+    record.name = process.all.strings.add(process.all.ticket.name);
+    process.records.add(image::Kind::ticket, record);
     return {};
 }
 

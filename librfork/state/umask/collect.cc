@@ -5,11 +5,11 @@
 
 namespace rfork::kinds {
 
-Result<void> collect_umask(const capture::Source& source, capture::Snapshot& snapshot) {
+Result<void> collect_umask(const capture::Source& source, capture::ProcessSnapshot& process) {
     UmaskRecord record{};
     record.mask =
         std::uint32_t(std::strtoul(capture::field(source.status(), "Umask").c_str(), nullptr, 8));
-    snapshot.records.add(image::Kind::umask, record);
+    process.records.add(image::Kind::umask, record);
     return {};
 }
 

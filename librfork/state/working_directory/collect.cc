@@ -7,7 +7,8 @@
 
 namespace rfork::kinds {
 
-Result<void> collect_working_directory(const capture::Source& source, capture::Snapshot& snapshot) {
+Result<void> collect_working_directory(const capture::Source& source,
+                                       capture::ProcessSnapshot& process) {
     const Result<std::string> path = source.link("cwd");
     if (!path)
         return path.error();
@@ -18,9 +19,9 @@ Result<void> collect_working_directory(const capture::Source& source, capture::S
                                   "' is no longer at that path, so the copy could not find it: "
                                   "change to a directory that exists first"};
     WorkingDirectoryRecord record{};
-    record.path = snapshot.strings.add(*path);
-    record.owner = owner_of(there, snapshot.identity.uid);
-    snapshot.records.add(image::Kind::working_directory, record);
+    record.path = process.all.strings.add(*path);
+    record.owner = owner_of(there, process.identity.uid);
+    process.records.add(image::Kind::working_directory, record);
     return {};
 }
 
