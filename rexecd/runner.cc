@@ -148,7 +148,8 @@ class Attempt {
 
     // Of a stub that has not announced itself, and cannot any more.
     Outcome take_back(const std::string& why) {
-        switch (settle([&] { return remote::try_revoke(directory_, job_.request.ticket, id_); })) {
+        switch (try_until_decided(
+            [&] { return remote::try_revoke(directory_, job_.request.ticket, id_); })) {
         case remote::Outcome::given_up:
             return refused({ECANCELED, why});
         case remote::Outcome::runs: // another one, or ours as far as its caller is concerned
@@ -160,7 +161,7 @@ class Attempt {
     }
 
     Outcome lose_patience() {
-        const remote::Outcome outcome = settle([&] {
+        const remote::Outcome outcome = try_until_decided([&] {
             remote::Met met;
             return remote::try_give_up(directory_, job_.request.ticket, false, met);
         });
@@ -184,7 +185,7 @@ class Attempt {
     // Tries until it is decided. If none of the names is there any more, somebody has removed them
     // by hand: then nobody can win, and there is no more to wait for.
     template <class Try>
-    remote::Outcome settle(Try attempt) {
+    remote::Outcome try_until_decided(Try attempt) {
         constexpr int tries = 300, tries_without_names = 8, longest_pause_ms = 200;
         remote::Outcome outcome = remote::Outcome::unclear;
         for (int i = 0, absent = 0, pause = 1; i < tries && absent < tries_without_names; ++i) {

@@ -20,13 +20,13 @@ Result<remote::Welcome> greet(const std::string& host, const remote::Key& key, i
     const Result<sockaddr_in> resolved = remote::resolve(*address);
     if (!resolved)
         return resolved.error();
-    remote::Errand errand;
-    errand.request = remote::new_id();
-    errand.host = host;
-    errand.address = *resolved;
-    errand.key = key;
-    errand.timeout_ms = timeout_ms;
-    return remote::Greeting(errand).answer();
+    remote::ResumeRequest request;
+    request.id = remote::new_id();
+    request.host = host;
+    request.address = *resolved;
+    request.key = key;
+    request.timeout_ms = timeout_ms;
+    return remote::Greeting(request).answer();
 }
 
 Result<std::string> key_file(const PingOptions& options) {

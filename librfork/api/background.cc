@@ -42,7 +42,7 @@ Result<State> look() {
     if (!is_ours())
         return State::none;
     Mailbox* mailbox = background.mailbox;
-    if (!mailbox->doorbell.wait(Bell::done, background.copy, 1))
+    if (!mailbox->events.wait(CopyEvent::done, background.copy, 1))
         return State::goes_on;
     const int status = wait_for_copy(background.copy);
     Result<State> outcome = State::done;

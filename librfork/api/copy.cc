@@ -6,12 +6,12 @@
 
 #include "api/arena.h"
 #include "api/background.h"
+#include "api/call_lock.h"
 #include "api/clock.h"
 #include "api/image_file.h"
 #include "api/inherited.h"
 #include "api/last_error.h"
 #include "api/memory_marks.h"
-#include "api/turn.h"
 #include "objects/descriptors.h"
 #include "process/children.h"
 #include "process/collectors.h"
@@ -110,7 +110,7 @@ Result<void> map_shared_memory(const capture::Source& source, std::span<const Ra
 // The program's own variables that are ours, as the program will find them.
 void restore_program_state(const Session& session) {
     call_in_progress = false;
-    Turn::leave_to_landing();
+    CallLock::leave_to_landing();
     forget_failure();
     forget_background();
     pthread_setcancelstate(session.cancel_state, nullptr);
@@ -156,7 +156,7 @@ Result<std::uint64_t> freeze_here(const Handover& all) {
     if (all.facts.threads.size() > 1 || !excluded_memory().empty())
         if (Result<void> r = map_shared_memory(*self, own, process); !r)
             return r.error();
-    all.mailbox->doorbell.ring(Bell::collected);
+    all.mailbox->events.report(CopyEvent::collected);
     close_all_but(self->directory());
 
     Result<UniqueFd> directory = open_directory(order);
@@ -192,7 +192,7 @@ void give_up_rseq(const kinds::ThreadRecord& caller) {
 void live_as_copy(const Handover& all) {
     give_up_rseq(all.facts.threads.front().record);
     const SharedMailbox& mailbox = all.mailbox;
-    mailbox->doorbell.hold();
+    mailbox->events.hold();
     if (!all.order.in_background)
         prctl(PR_SET_PDEATHSIG, SIGKILL); // without the caller nobody wants the image
     const Result<std::uint64_t> bytes = freeze_here(all);
@@ -205,8 +205,8 @@ void live_as_copy(const Handover& all) {
         mailbox->sentence[size] = '\0';
     }
     mailbox->done = true;
-    mailbox->doorbell.ring(Bell::collected);
-    mailbox->doorbell.ring(Bell::done);
+    mailbox->events.report(CopyEvent::collected);
+    mailbox->events.report(CopyEvent::done);
     _exit(0);
 }
 

@@ -30,19 +30,19 @@ bool speaks(bool ends) {
 
 } // namespace
 
-void remember_copy(const remote::Errand& errand, const remote::Reply& reply) {
+void remember_copy(const remote::ResumeRequest& request, const remote::Reply& reply) {
     last_copy.size = sizeof last_copy;
     last_copy.pid = reply.pid;
-    put(last_copy.image, remote::id_text(errand.image));
-    put(last_copy.host, errand.host);
+    put(last_copy.image, remote::id_text(request.image));
+    put(last_copy.host, request.host);
     put(last_copy.log, reply.log);
 }
 
-void tell_where(const remote::Errand& errand, const remote::Reply& reply, bool ends) {
+void tell_where(const remote::ResumeRequest& request, const remote::Reply& reply, bool ends) {
     const int before = errno; // isatty(3) has an opinion on everything else
     if (speaks(ends)) {
         std::string line =
-            errand.program + (ends ? ": goes on on " : ": a copy runs on ") + errand.host;
+            request.program + (ends ? ": goes on on " : ": a copy runs on ") + request.host;
         if (reply.pid)
             line += " as process " + std::to_string(reply.pid);
         if (!reply.log.empty())

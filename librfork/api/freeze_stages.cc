@@ -21,13 +21,13 @@ using capture::Range;
 
 // Where no thread may be frozen: in the vDSO, which is another one in another place, and on its way
 // out of an earlier resume, whose last memory is given back now.
-std::vector<capture::NoStandingZone> no_standing_zones() {
-    std::vector<capture::NoStandingZone> zones;
-    zones.push_back({reinterpret_cast<std::uint64_t>(&rfork_depart),
-                     reinterpret_cast<std::uint64_t>(&rfork_depart_end), false});
+std::vector<capture::UnsafeCode> unsafe_code() {
+    std::vector<capture::UnsafeCode> all;
+    all.push_back({reinterpret_cast<std::uint64_t>(&rfork_depart),
+                   reinterpret_cast<std::uint64_t>(&rfork_depart_end), false});
     for (const Range& code : capture::vdso_code())
-        zones.push_back({code.start, code.end, true});
-    return zones;
+        all.push_back({code.start, code.end, true});
+    return all;
 }
 
 // The calling thread's own pending signals, too, only another process can read; and restartable
@@ -56,7 +56,7 @@ Result<void> check_room(const Session& session, std::size_t threads) {
 
 void wait_for_image(const SharedMailbox& mailbox, pid_t copy) {
     ProgressLine line;
-    while (!mailbox->doorbell.wait(Bell::done, copy, line.pause()))
+    while (!mailbox->events.wait(CopyEvent::done, copy, line.pause()))
         line.show(mailbox->progress);
 }
 
@@ -94,7 +94,7 @@ Result<bool> Freeze::try_to_stop() {
     stopped_ = monotonic_ns();
     standstill_ = std::make_unique<capture::Standstill>(session_.start() + session_stack_bottom,
                                                         capture::process_directory(directory_),
-                                                        no_standing_zones());
+                                                        unsafe_code());
     if (stops_others_)
         if (Result<void> r = standstill_->begin(); !r)
             return r.error();
@@ -109,7 +109,7 @@ Result<void> Freeze::read() {
     if (Result<void> r = read_pending(*standstill_, facts_); !r)
         return r;
     capture::add_other_threads(std::move(standstill_->threads), session_.uses_xsave != 0, facts_);
-    capture::settle_timers(facts_);
+    capture::advance_timers(facts_);
     return {};
 }
 
@@ -156,7 +156,7 @@ Result<void> Freeze::release() {
 }
 
 Result<void> Freeze::wait_until_collected() {
-    mailbox_->doorbell.wait(Bell::collected, copy_);
+    mailbox_->events.wait(CopyEvent::collected, copy_);
     Result<void> r = order_.ends ? standstill_->hold() : standstill_->end();
     if (!r) { // the copy may be torn
         arch::syscall(SYS_kill, copy_, SIGKILL);

@@ -1,8 +1,8 @@
-// A page that the caller shares with its copy: what the copy has to say, and the bells by which it
+// A page that the caller shares with its copy: what the copy has to say, and the events by which it
 // says when.
 #pragma once
 
-#include "api/doorbell.h"
+#include "api/copy_events.h"
 #include "image/writer.h"
 #include "snapshot/snapshot.h"
 
@@ -13,7 +13,7 @@
 namespace rfork::api {
 
 struct Mailbox {
-    Doorbell doorbell;
+    CopyEvents events;
     bool done;
     bool lacks_memory;  // the copy does (make_copy.h), so there is no image
     std::int32_t error; // 0: the image is complete

@@ -5,8 +5,8 @@
 //   freeze     the image, under the name that is its ticket
 //   ask        the target to run it, until it says so and the ticket bears it out, or a reason to
 //              give up
-//   settle     otherwise the ticket decides (remote/settle.h): the copy runs after all, or never
-//              will
+//   decide     otherwise the ticket tells (remote/decide_outcome.h): the copy runs after all, or
+//              never will
 //
 // No descriptor of ours is open while the process is frozen, since it would be frozen along.
 #include "api/remote_fork.h"
@@ -20,8 +20,8 @@
 #include "api/settings.h"
 #include "remote/address.h"
 #include "remote/client.h"
+#include "remote/decide_outcome.h"
 #include "remote/random.h"
-#include "remote/settle.h"
 #include "remote/spool.h"
 #include "remote/user_directory.h"
 
@@ -36,7 +36,7 @@ thread_local rfork_phase_times last_times;
 struct Plan {
     ProgressReports reports;
     FreezeOrder order;
-    remote::Errand errand;
+    remote::ResumeRequest request;
 };
 
 Result<sockaddr_in> resolve(const char* host) {
@@ -74,35 +74,35 @@ Result<Plan> prepare(const Session& session, const char* host, const Options& op
         return key.error();
 
     Plan plan{*reports, {}, {}};
-    remote::Errand& errand = plan.errand;
-    errand.request = remote::new_id();
-    errand.host = host;
-    errand.address = *address;
-    errand.key = *key;
-    errand.timeout_ms = settings->timeout_ms;
-    remote::Greeting greeting(errand);
+    remote::ResumeRequest& request = plan.request;
+    request.id = remote::new_id();
+    request.host = host;
+    request.address = *address;
+    request.key = *key;
+    request.timeout_ms = settings->timeout_ms;
+    remote::Greeting greeting(request);
 
     const Result<remote::UserDirectory> directory =
         remote::find_or_make_user_directory(settings->spool);
     if (!directory)
         return directory.error();
-    errand.image = remote::new_id();
-    remote::fill_random(errand.secret.bytes);
-    errand.user = directory->user;
-    errand.outer_user = directory->outer_user;
-    errand.directory_name = directory->name;
-    errand.ticket = remote::ticket_name(errand.image);
-    errand.program = program_name();
-    errand.log = settings->log;
+    request.image = remote::new_id();
+    remote::fill_random(request.secret.bytes);
+    request.user = directory->user;
+    request.outer_user = directory->outer_user;
+    request.directory_name = directory->name;
+    request.ticket = remote::ticket_name(request.image);
+    request.program = program_name();
+    request.log = settings->log;
 
     FreezeOrder& order = plan.order;
-    order.id = errand.image;
-    order.secret = errand.secret;
+    order.id = request.image;
+    order.secret = request.secret;
     order.travels = true;
     order.trusts_files = settings->trusts_files;
     order.directory = directory->path;
     order.temporary = remote::temporary_name(order.id);
-    order.name = errand.ticket;
+    order.name = request.ticket;
     order.ignored = *ignored;
     order.ends = options.ends;
     order.leaves_children = options.leaves_children || ignored->has(capture::Sort::children);
@@ -113,11 +113,12 @@ Result<Plan> prepare(const Session& session, const char* host, const Options& op
 }
 
 // What the target does not answer for, the ticket does.
-remote::Outcome settle(const remote::Errand& errand, const remote::Reply& reply,
-                       std::int64_t asked_ms) {
+remote::Outcome outcome_of(const remote::ResumeRequest& request, const remote::Reply& reply,
+                           std::int64_t asked_ms) {
     if (reply.kind == remote::Reply::resumed)
         return remote::Outcome::runs;
-    return remote::settle({*errand.directory, errand.ticket, reply.said_resumed, asked_ms});
+    return remote::decide_outcome(
+        {*request.directory, request.ticket, reply.said_resumed, asked_ms});
 }
 
 } // namespace
@@ -127,10 +128,10 @@ Result<int> remote_fork(const Session& session, const char* host, const Options&
     Result<Plan> plan = prepare(session, host, options);
     if (!plan)
         return plan.error();
-    remote::Errand& errand = plan->errand;
+    remote::ResumeRequest& request = plan->request;
     ProgressReports& reports = plan->reports;
 
-    plan->order.monitor = reports.dump_started(errand.host);
+    plan->order.monitor = reports.dump_started(request.host);
     Halt halt;
     const Result<Frozen> frozen = freeze(session, plan->order, halt);
     if (!frozen) {
@@ -142,7 +143,7 @@ Result<int> remote_fork(const Session& session, const char* host, const Options&
     const std::uint64_t asked = monotonic_ns();
     const std::int64_t asked_ms = remote::boottime_ms();
     remote::OpenDirectory directory(plan->order.directory);
-    errand.directory = &directory;
+    request.directory = &directory;
     if (directory.get() < 0) {
         const Error error = system_error(errno, "cannot open " + plan->order.directory,
                                          "see what is wrong with the spool");
@@ -152,25 +153,25 @@ Result<int> remote_fork(const Session& session, const char* host, const Options&
         reports.failed(error);
         return error;
     }
-    const remote::Reply reply = remote::ask(errand);
+    const remote::Reply reply = remote::ask(request);
     if (getpid() != caller)
         return forked_meanwhile();
     reap_copy(frozen->copy);
 
-    const remote::Outcome outcome = settle(errand, reply, asked_ms);
+    const remote::Outcome outcome = outcome_of(request, reply, asked_ms);
     if (getpid() != caller)
         return forked_meanwhile();
     if (outcome == remote::Outcome::given_up) {
-        unlinkat(directory.get(), remote::given_up_name(errand.ticket).c_str(), 0);
-        remote::cancel(errand);
+        unlinkat(directory.get(), remote::given_up_name(request.ticket).c_str(), 0);
+        remote::cancel(request);
         reports.failed(reply.error);
         return reply.error;
     }
-    remote::acknowledge(errand);
-    tell_where(errand, reply, options.ends);
+    remote::acknowledge(request);
+    tell_where(request, reply, options.ends);
     if (options.ends)
         end_original();
-    remember_copy(errand, reply);
+    remember_copy(request, reply);
     keep_phase_times({frozen->fork_ns, frozen->stall_ns, frozen->write_ns, monotonic_ns() - asked,
                       reply.first_sent});
     return RFORK_PARENT;

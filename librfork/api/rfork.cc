@@ -3,6 +3,7 @@
 
 #include "api/arena.h"
 #include "api/background.h"
+#include "api/call_lock.h"
 #include "api/clock.h"
 #include "api/freeze.h"
 #include "api/last_error.h"
@@ -12,7 +13,6 @@
 #include "api/sections.h"
 #include "api/settings.h"
 #include "api/timing.h"
-#include "api/turn.h"
 #include "remote/address.h"
 #include "remote/report.h"
 #include "remote/spool.h"
@@ -121,7 +121,7 @@ extern "C" int rfork_session_run(Session* session, const char* argument, const r
     if (Result<void> r = check_own_sections(); !r)
         return fail(r.error());
     CallInProgress in_progress(*session);
-    OwnTurn turn;
+    CallLockHeld lock;
     const Result<Options> options = read_options(given, operation);
     if (!options)
         return fail(options.error());

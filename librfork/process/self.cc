@@ -233,7 +233,7 @@ void add_other_threads(std::vector<Thread> others, bool by_xsave, OwnFacts& fact
     }
 }
 
-void settle_timers(OwnFacts& facts) {
+void advance_timers(OwnFacts& facts) {
     constexpr int signals[kinds::interval_timer_count] = {SIGALRM, SIGVTALRM, SIGPROF};
     if (facts.pending_read < facts.kernel.timers_asked || !facts.posix_timers)
         return;

@@ -47,7 +47,7 @@ Result<std::size_t> count_threads(const std::string& directory);
 
 // The timers are asked first, then the pending signals are read; in between a timer may have run
 // out. This makes the timers what they were when the signals were read.
-void settle_timers(OwnFacts& facts);
+void advance_timers(OwnFacts& facts);
 
 // Seen from the copy: the caller is the copy's parent, which stands still and waits.
 class Self : public Source {

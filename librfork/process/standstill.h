@@ -17,10 +17,10 @@ namespace rfork::capture {
 class Standstill {
   public:
     // `stack_top`: of a stack for the helper. `directory`: the process's in /proc.
-    Standstill(std::uint64_t stack_top, std::string directory, std::vector<NoStandingZone> zones)
+    Standstill(std::uint64_t stack_top, std::string directory, std::vector<UnsafeCode> unsafe_code)
         : stack_top_(stack_top), caller_(pid_t(arch::syscall(SYS_gettid))),
           tracer_(std::move(directory), pid_t(arch::syscall(SYS_getpid)), caller_,
-                  std::move(zones)) {}
+                  std::move(unsafe_code)) {}
     ~Standstill() {
         (void)bool(end());
         bring_back_all();

@@ -210,10 +210,10 @@ Result<void> Tracer::wait_until_stopped(Tracee& tracee) {
     }
 }
 
-const NoStandingZone* Tracer::zone_at(std::uint64_t address) const {
-    for (const NoStandingZone& zone : zones_)
-        if (zone.contains(address))
-            return &zone;
+const UnsafeCode* Tracer::unsafe_code_at(std::uint64_t address) const {
+    for (const UnsafeCode& code : unsafe_code_)
+        if (code.contains(address))
+            return &code;
     return nullptr;
 }
 
@@ -230,10 +230,10 @@ Result<void> Tracer::read_position(Tracee& tracee) {
 Result<void> Tracer::leave_zones(Tracee& tracee) {
     constexpr unsigned enough = 100'000;
     for (unsigned tries = 0; tries < enough; ++tries) {
-        const NoStandingZone* zone = zone_at(tracee.registers.rip);
-        if (!zone)
+        const UnsafeCode* code = unsafe_code_at(tracee.registers.rip);
+        if (!code)
             return {};
-        if (Result<void> r = zone->by_steps ? step(tracee) : run_on(tracee); !r)
+        if (Result<void> r = code->by_steps ? step(tracee) : run_on(tracee); !r)
             return r;
     }
     return Error{EAGAIN, "thread " + std::to_string(tracee.tid) +
@@ -369,7 +369,7 @@ bool will_be_handled(std::uint64_t signals, bool& restarts) {
 }
 
 // How a thread goes on in a copy, where no kernel remembers its system call.
-void settle(kinds::ThreadRecord& record, std::uint64_t signals) {
+void resolve_interrupted_call(kinds::ThreadRecord& record, std::uint64_t signals) {
     arch::Registers& r = record.registers;
     const arch::Interrupted call = arch::interruption(r);
     bool restarts = false;
@@ -419,7 +419,7 @@ Result<void> Tracer::read_pending(std::uint64_t callers, std::vector<PendingSign
         done = read_pending_signals(t.tid, Queue::thread, t.pending & ~for_all, t.tid, to);
     }
     for (Tracee& t : tracees_)
-        settle(t.thread.record, (for_all | set_for(t.tid, to)) & ~t.mask);
+        resolve_interrupted_call(t.thread.record, (for_all | set_for(t.tid, to)) & ~t.mask);
     return done;
 }
 
@@ -439,7 +439,7 @@ Result<void> Tracer::query() {
     touched_ = true;
     for (std::size_t i = 0; i < tracees_.size(); ++i) {
         Tracee& tracee = tracees_[i];
-        tracee.inquiring = true;
+        tracee.querying = true;
         if (set_mask(tracee.tid, all_signals) < 0 ||
             set_registers(tracee.tid, call_of_query(i)) < 0 ||
             trace(PTRACE_CONT, tracee.tid, 0, 0) < 0)
@@ -479,7 +479,7 @@ Result<void> Tracer::query() {
 
 // From an query to where the thread had been stopped. A SIGSTOP that comes first is handed on.
 bool Tracer::bring_back(Tracee& tracee) {
-    tracee.inquiring = tracee.stepped = false;
+    tracee.querying = tracee.stepped = false;
     int status = 0;
     while (arch::syscall(SYS_wait4, tracee.tid, &status, __WALL, nullptr) == tracee.tid &&
            WIFSTOPPED(status)) {
@@ -491,7 +491,7 @@ bool Tracer::bring_back(Tracee& tracee) {
     return false;
 }
 
-// Each is made to inquire once more, which it does not come back from by itself.
+// Each is made to answer the thread query once more, which it does not come back from by itself.
 Result<void> Tracer::park() {
     touched_ = true;
     Result<void> done;
@@ -515,7 +515,7 @@ void Tracer::release() {
     if (parked_)
         return;
     for (Tracee& tracee : tracees_) {
-        if (tracee.inquiring) {
+        if (tracee.querying) {
             trace(PTRACE_INTERRUPT, tracee.tid, 0, 0);
             bring_back(tracee);
         } else if (tracee.stepped) {

@@ -22,7 +22,7 @@
 namespace rfork::capture {
 
 // A range of code in which no thread may be frozen.
-struct NoStandingZone {
+struct UnsafeCode {
     std::uint64_t start = 0;
     std::uint64_t end = 0;
     // How a thread is brought out of it: instruction by instruction, or by letting it run on.
@@ -34,9 +34,9 @@ class Tracer {
   public:
     // `directory` is the process's in /proc, `main` its pid. `caller`, one of its threads, stands
     // still by itself.
-    Tracer(std::string directory, pid_t main, pid_t caller, std::vector<NoStandingZone> zones)
-        : directory_(std::move(directory)), caller_(caller), main_(main), zones_(std::move(zones)) {
-    }
+    Tracer(std::string directory, pid_t main, pid_t caller, std::vector<UnsafeCode> unsafe_code)
+        : directory_(std::move(directory)), caller_(caller), main_(main),
+          unsafe_code_(std::move(unsafe_code)) {}
     Tracer(const Tracer&) = delete;
     Tracer& operator=(const Tracer&) = delete;
 
@@ -71,8 +71,8 @@ class Tracer {
     struct Tracee {
         pid_t tid = 0;
         bool stopped = false;
-        bool inquiring = false; // so its registers are not its own
-        bool stepped = false;   // so its mask is not
+        bool querying = false; // so its registers are not its own
+        bool stepped = false;  // so its mask is not
         bool rescued = false;
         std::uint64_t mask = 0;
         arch::Registers registers{}; // with which it goes on here
@@ -109,18 +109,18 @@ class Tracer {
     bool bring_back(Tracee& tracee);
     bool rescue(const Tracee& tracee);
     Result<void> remember(Tracee& tracee);
-    const NoStandingZone* zone_at(std::uint64_t address) const;
+    const UnsafeCode* unsafe_code_at(std::uint64_t address) const;
 
     std::string directory_;
     pid_t caller_;
     pid_t main_;
-    std::vector<NoStandingZone> zones_;
+    std::vector<UnsafeCode> unsafe_code_;
     std::vector<Tracee> tracees_;
     kinds::ThreadRecord callers_rseq_{}; // nothing else of it
     bool knows_callers_rseq_ = false;
     std::uint64_t deadline_ = 0;
     std::vector<ask::ThreadQuery> queries_; // one a tracee
-    std::vector<std::uint8_t> stacks_;      // of the inquiries
+    std::vector<std::uint8_t> stacks_;      // of the thread queries
     bool touched_ = false; // some thread's registers or mask are not its own, or may not be
     bool parked_ = false;
 };

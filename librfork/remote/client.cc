@@ -52,20 +52,20 @@ bool is_errno(int number) {
     return number > 0 && number < 4096;
 }
 
-Message make(MessageKind kind, const Errand& errand) {
+Message make(MessageKind kind, const ResumeRequest& request) {
     Message m;
     m.kind = kind;
-    m.request = errand.request;
+    m.request = request.id;
     if (kind != MessageKind::request)
         return m;
-    m.user = errand.user;
-    m.outer_user = errand.outer_user;
-    m.image = errand.image;
-    m.directory = errand.directory_name;
-    m.ticket = errand.ticket;
-    m.program = errand.program;
-    m.log = errand.log;
-    m.proof = proof_of(m, errand.secret);
+    m.user = request.user;
+    m.outer_user = request.outer_user;
+    m.image = request.image;
+    m.directory = request.directory_name;
+    m.ticket = request.ticket;
+    m.program = request.program;
+    m.log = request.log;
+    m.proof = proof_of(m, request.secret);
     return m;
 }
 
@@ -102,8 +102,8 @@ class SentNonces {
 
 class Conversation {
   public:
-    Conversation(const Errand& errand, MessageKind question)
-        : errand_(errand), question_(question) {
+    Conversation(const ResumeRequest& request, MessageKind question)
+        : request_(request), question_(question) {
         begin();
     }
 
@@ -136,10 +136,10 @@ class Conversation {
         int pause = first_pause_ms;
         for (std::int64_t next_send = start + pause;;) {
             if (getpid() != asker_)
-                return; // a child that a signal handler has forked: not its errand
+                return; // a child that a signal handler has forked: not its own
             const std::int64_t now = now_ms();
             std::int64_t give_up =
-                std::min(last_sign_of_life_ + errand_.timeout_ms, start + longest_work_ms);
+                std::min(last_sign_of_life_ + request_.timeout_ms, start + longest_work_ms);
             if (not_borne_out_since_) // the ticket has to tell what has become of it
                 give_up = std::min(give_up, not_borne_out_since_ + not_borne_out_patience_ms);
             if (refused_since_)
@@ -161,20 +161,20 @@ class Conversation {
 
     bool connect() {
         socket_.reset(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-        const auto* address = reinterpret_cast<const sockaddr*>(&errand_.address);
-        if (socket_.get() >= 0 && ::connect(socket_.get(), address, sizeof errand_.address) == 0)
+        const auto* address = reinterpret_cast<const sockaddr*>(&request_.address);
+        if (socket_.get() >= 0 && ::connect(socket_.get(), address, sizeof request_.address) == 0)
             return true;
-        reply_.error = system_error(errno, "cannot reach " + errand_.host);
+        reply_.error = system_error(errno, "cannot reach " + request_.host);
         return false;
     }
 
     // A datagram that cannot be sent is a datagram lost; an ICMP answer to the one before shows up
     // here too.
     void send() {
-        Message message = make(question_, errand_);
+        Message message = make(question_, request_);
         message.nonce = new_nonce();
         sent_.add(message.nonce);
-        const Datagram datagram = seal(std::move(message), errand_.key);
+        const Datagram datagram = seal(std::move(message), request_.key);
         if (!socket_.is_there())
             connect();
         if (::send(socket_.get(), datagram.data(), datagram.size(), MSG_NOSIGNAL) < 0)
@@ -203,9 +203,9 @@ class Conversation {
             // Before anything is allocated for it: what does not know our request's id, which is
             // random, can be sent in any number by whoever has the key.
             if (std::size_t(got) < header_size ||
-                std::memcmp(buffer + request_at, &errand_.request, sizeof errand_.request) != 0)
+                std::memcmp(buffer + request_at, &request_.id, sizeof request_.id) != 0)
                 continue;
-            const auto message = remote::open({buffer, std::size_t(got)}, errand_.key);
+            const auto message = remote::open({buffer, std::size_t(got)}, request_.key);
             if (message && is_answer(message->kind) && sent_.has(message->answers) &&
                 receive(*message))
                 return true;
@@ -228,7 +228,7 @@ class Conversation {
         case MessageKind::refused:
             reply_.kind = Reply::refused;
             reply_.error = {is_errno(message.error) ? message.error : EIO,
-                            errand_.host + ": " + one_line(message.sentence)};
+                            request_.host + ": " + one_line(message.sentence)};
             return true;
         default:
             return false;
@@ -237,7 +237,7 @@ class Conversation {
 
     bool is_borne_out(const Message& message) {
         reply_.said_resumed = true;
-        if (try_acknowledge(errand_.directory->get(), errand_.ticket, message.running.c_str()) !=
+        if (try_acknowledge(request_.directory->get(), request_.ticket, message.running.c_str()) !=
             Outcome::runs) {
             if (!not_borne_out_since_)
                 not_borne_out_since_ = now_ms();
@@ -257,33 +257,33 @@ class Conversation {
 
     void explain_silence() {
         if (not_borne_out_since_) {
-            reply_.error = {EIO, errand_.host +
+            reply_.error = {EIO, request_.host +
                                      " says that the copy runs, and the spool does not: do "
                                      "both hosts have the same one?"};
             return;
         }
-        if (worked_ && !refused_since_ && now_ms() - last_sign_of_life_ < errand_.timeout_ms) {
-            reply_.error = {ETIMEDOUT, errand_.host +
+        if (worked_ && !refused_since_ && now_ms() - last_sign_of_life_ < request_.timeout_ms) {
+            reply_.error = {ETIMEDOUT, request_.host +
                                            " said for 12 minutes that it was at work: see "
                                            "what keeps rexecd or the spool there"};
             return;
         }
         if (refused_since_)
-            reply_.error = {ECONNREFUSED, "no rexecd answers on " + errand_.host +
+            reply_.error = {ECONNREFUSED, "no rexecd answers on " + request_.host +
                                               ": start one there, or see that the port is right"};
         else if (last_error_ && last_error_ != ECONNREFUSED)
-            reply_.error = system_error(last_error_, "cannot reach " + errand_.host,
+            reply_.error = system_error(last_error_, "cannot reach " + request_.host,
                                         "see that the host is up and the network between in order");
         else
             reply_.error = {
                 ETIMEDOUT,
-                errand_.host + " gave no answer within " +
-                    std::to_string(std::min<std::int64_t>(errand_.timeout_ms, longest_work_ms)) +
+                request_.host + " gave no answer within " +
+                    std::to_string(std::min<std::int64_t>(request_.timeout_ms, longest_work_ms)) +
                     " ms: see that the host is up, that rexecd runs there with the "
                     "same key, and that no firewall stops its UDP port"};
     }
 
-    const Errand& errand_;
+    const ResumeRequest& request_;
     const MessageKind question_;
     SentNonces sent_;
     const pid_t asker_ = getpid();
@@ -300,17 +300,17 @@ class Conversation {
 
 namespace {
 
-void tell(const Errand& errand, MessageKind what) {
+void tell(const ResumeRequest& request, MessageKind what) {
     UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    const Datagram datagram = seal(make(what, errand), errand.key);
+    const Datagram datagram = seal(make(what, request), request.key);
     ::sendto(socket.get(), datagram.data(), datagram.size(), MSG_NOSIGNAL,
-             reinterpret_cast<const sockaddr*>(&errand.address), sizeof errand.address);
+             reinterpret_cast<const sockaddr*>(&request.address), sizeof request.address);
 }
 
 } // namespace
 
-Greeting::Greeting(const Errand& errand)
-    : conversation_(std::make_unique<Conversation>(errand, MessageKind::hello)) {}
+Greeting::Greeting(const ResumeRequest& request)
+    : conversation_(std::make_unique<Conversation>(request, MessageKind::hello)) {}
 
 Greeting::~Greeting() = default;
 
@@ -318,16 +318,16 @@ Result<Welcome> Greeting::answer() {
     return conversation_->welcome();
 }
 
-Reply ask(const Errand& errand) {
-    return Conversation(errand, MessageKind::request).reply();
+Reply ask(const ResumeRequest& request) {
+    return Conversation(request, MessageKind::request).reply();
 }
 
-void cancel(const Errand& errand) {
-    tell(errand, MessageKind::cancel);
+void cancel(const ResumeRequest& request) {
+    tell(request, MessageKind::cancel);
 }
 
-void acknowledge(const Errand& errand) {
-    tell(errand, MessageKind::acknowledge);
+void acknowledge(const ResumeRequest& request) {
+    tell(request, MessageKind::acknowledge);
 }
 
 } // namespace rfork::remote

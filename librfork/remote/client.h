@@ -11,8 +11,8 @@
 
 namespace rfork::remote {
 
-struct Errand {
-    image::Id request{};
+struct ResumeRequest {
+    image::Id id{};
     std::string host; // as the user wrote it, for sentences
     sockaddr_in address{};
     Key key{};
@@ -49,7 +49,7 @@ struct Welcome {
 class Conversation;
 class Greeting {
   public:
-    explicit Greeting(const Errand& errand);
+    explicit Greeting(const ResumeRequest& request);
     Greeting(const Greeting&) = delete;
     Greeting& operator=(const Greeting&) = delete;
     ~Greeting();
@@ -66,10 +66,10 @@ class Greeting {
 // Nothing is believed because a datagram says so. "resumed" is returned only once the ticket has
 // been acknowledged in the spool (remote/ticket.h); what else is returned is a reason to give up,
 // for which the ticket has to be won.
-Reply ask(const Errand& errand);
+Reply ask(const ResumeRequest& request);
 
 // Tell the target how it ended. One datagram; nothing depends on it.
-void cancel(const Errand& errand);
-void acknowledge(const Errand& errand);
+void cancel(const ResumeRequest& request);
+void acknowledge(const ResumeRequest& request);
 
 } // namespace rfork::remote

@@ -39,7 +39,7 @@ void close_all_descriptors(int but) {
     close_all_from(unsigned(but + 1), no_more);
 }
 
-void settle_descriptors(Stub& stub) {
+void renumber_private_descriptors(Stub& stub) {
     const std::int32_t(&numbers)[image::private_descriptors] = stub.header->descriptors;
     int now[image::private_descriptors] = {stub.image_fd, stub.status_fd, stub.spool_fd, 0, 1, 2};
     int floor = 3;

@@ -1,6 +1,6 @@
 // The helper beside the executed process; identity.cc says what it is for. It has all signals
-// blocked for ever. SIGCHLD, which means nothing to others when it is sent, calls it to the board;
-// all others stay pending until the executed process asks about them.
+// blocked for ever. SIGCHLD, which means nothing to others when it is sent, tells it to read the
+// page; all others stay pending until the executed process asks about them.
 //
 //   init    first process of the program's pid namespace. Orphans become its children, and it reaps
 //           them; when it ends, the kernel kills all the others. So it dies with the executed
@@ -27,7 +27,7 @@ constexpr int everybody = 0x7fffffff;
 
 class Helper {
   public:
-    Helper(Board* board, HelperKind kind) : board_(board), kind_(kind) {}
+    Helper(SupervisionPage* page, HelperKind kind) : page_(page), kind_(kind) {}
 
     // `executed`: a pidfd of the executed process.
     [[noreturn]] void run(const Stub& stub, int executed) {
@@ -38,15 +38,15 @@ class Helper {
         arch::syscall(__NR_close, executed);
         answer(Answer::yes);
         char title[title_size];
-        show_helper(stub, board_->executed, title);
+        show_helper(stub, page_->executed, title);
         for (;;) {
             wait_for(SIGCHLD, nullptr);
             if (kind_ == HelperKind::init)
                 reap();
-            if (__atomic_load_n(&board_->command, __ATOMIC_ACQUIRE) != Command::none)
+            if (__atomic_load_n(&page_->command, __ATOMIC_ACQUIRE) != Command::none)
                 obey();
             if (kind_ == HelperKind::guard && is_orphaned())
-                avenge();
+                kill_program();
         }
     }
 
@@ -86,27 +86,27 @@ class Helper {
                              nullptr) == 0;
     }
 
-    bool is_orphaned() const { return arch::syscall(__NR_getppid) != board_->executed; }
+    bool is_orphaned() const { return arch::syscall(__NR_getppid) != page_->executed; }
 
-    [[noreturn]] void avenge() {
+    [[noreturn]] void kill_program() {
         if (program_ >= 0)
             arch::syscall(__NR_pidfd_send_signal, program_, SIGKILL, nullptr, 0);
         end();
     }
 
     void obey() {
-        const Command command = board_->command;
-        __atomic_store_n(&board_->command, Command::none, __ATOMIC_RELEASE);
+        const Command command = page_->command;
+        __atomic_store_n(&page_->command, Command::none, __ATOMIC_RELEASE);
         switch (command) {
         case Command::none:
             return;
         case Command::guard:
             if (kind_ == HelperKind::guard)
-                program_ = int(arch::syscall(__NR_pidfd_open, board_->program, 0));
+                program_ = int(arch::syscall(__NR_pidfd_open, page_->program, 0));
             return answer(Answer::yes);
         case Command::ask: {
             const timespec at_once{};
-            return answer(wait_for(board_->signal, &at_once) > 0 ? Answer::yes : Answer::no);
+            return answer(wait_for(page_->signal, &at_once) > 0 ? Answer::yes : Answer::no);
         }
         case Command::outlive:
             outlives_ = true;
@@ -121,11 +121,11 @@ class Helper {
     }
 
     void answer(Answer answer) {
-        __atomic_store_n(&board_->answer, answer, __ATOMIC_RELEASE);
-        arch::syscall(__NR_futex, &board_->answer, FUTEX_WAKE, everybody, nullptr, nullptr, 0);
+        __atomic_store_n(&page_->answer, answer, __ATOMIC_RELEASE);
+        arch::syscall(__NR_futex, &page_->answer, FUTEX_WAKE, everybody, nullptr, nullptr, 0);
     }
 
-    Board* board_;
+    SupervisionPage* page_;
     HelperKind kind_;
     int program_ = -1; // a pidfd
     bool outlives_ = false;
@@ -139,45 +139,45 @@ bool has(int child, int state) {
 
 // The helper may have been stopped with its whole group, of which only the executed process goes on
 // again; or be dead.
-Answer await_answer(const Family& family) {
+Answer await_answer(const Supervision& supervision) {
     for (;;) {
         const timespec patience{0, 100'000'000};
-        const Answer answer = __atomic_load_n(&family.board->answer, __ATOMIC_ACQUIRE);
+        const Answer answer = __atomic_load_n(&supervision.page->answer, __ATOMIC_ACQUIRE);
         if (answer != Answer::none)
             return answer;
-        if (arch::syscall(__NR_futex, &family.board->answer, FUTEX_WAIT, Answer::none, &patience,
-                          nullptr, 0) != -ETIMEDOUT)
+        if (arch::syscall(__NR_futex, &supervision.page->answer, FUTEX_WAIT, Answer::none,
+                          &patience, nullptr, 0) != -ETIMEDOUT)
             continue;
-        if (has(family.helper, WEXITED))
+        if (has(supervision.helper, WEXITED))
             return Answer::no;
-        if (has(family.helper, WSTOPPED))
-            arch::syscall(__NR_kill, family.helper, SIGCONT);
+        if (has(supervision.helper, WSTOPPED))
+            arch::syscall(__NR_kill, supervision.helper, SIGCONT);
     }
 }
 
 } // namespace
 
-void start_helper(const Stub& stub, Family& family, HelperKind kind) {
-    __atomic_store_n(&family.board->answer, Answer::none, __ATOMIC_RELAXED);
+void start_helper(const Stub& stub, Supervision& supervision, HelperKind kind) {
+    __atomic_store_n(&supervision.page->answer, Answer::none, __ATOMIC_RELAXED);
     const long self = arch::syscall(__NR_pidfd_open, arch::syscall(__NR_getpid), 0);
     const long pid = arch::syscall(__NR_clone, SIGCHLD, 0, 0, 0, 0);
     if (pid < 0)
         fail(stub, int(-pid),
              "cannot make a process that looks after the program (raise ulimit -u)");
     if (pid == 0)
-        Helper(family.board, kind).run(stub, int(self));
+        Helper(supervision.page, kind).run(stub, int(self));
     arch::syscall(__NR_close, self);
-    family.helper = int(pid);
-    await_answer(family); // there is no program before it can look after it
+    supervision.helper = int(pid);
+    await_answer(supervision); // there is no program before it can look after it
 }
 
-Answer tell_helper(Family& family, Command command) {
-    if (!family.helper)
+Answer tell_helper(Supervision& supervision, Command command) {
+    if (!supervision.helper)
         return Answer::no;
-    __atomic_store_n(&family.board->answer, Answer::none, __ATOMIC_RELAXED);
-    __atomic_store_n(&family.board->command, command, __ATOMIC_RELEASE);
-    arch::syscall(__NR_kill, family.helper, SIGCHLD);
-    return await_answer(family);
+    __atomic_store_n(&supervision.page->answer, Answer::none, __ATOMIC_RELAXED);
+    __atomic_store_n(&supervision.page->command, command, __ATOMIC_RELEASE);
+    arch::syscall(__NR_kill, supervision.helper, SIGCHLD);
+    return await_answer(supervision);
 }
 
 } // namespace rfork::stub

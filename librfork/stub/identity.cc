@@ -112,15 +112,15 @@ bool has_terminal() {
     return true;
 }
 
-Board* make_board(const Stub& stub) {
-    const std::uint64_t place = board_place(stub);
+SupervisionPage* make_page(const Stub& stub) {
+    const std::uint64_t place = supervision_page_place(stub);
     const long r = arch::syscall(__NR_mmap, place, image::page_size, PROT_READ | PROT_WRITE,
                                  MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     if (r < 0)
         fail(stub, int(-r), "cannot map a page to look after the program");
-    auto* board = reinterpret_cast<Board*>(place);
-    board->executed = own_pid();
-    return board;
+    auto* page = reinterpret_cast<SupervisionPage*>(place);
+    page->executed = own_pid();
+    return page;
 }
 
 // The first process of a pid namespace is 1 in any case.
@@ -140,27 +140,27 @@ struct PidText {
     explicit PidText(int pid) { Text(text, sizeof text) << std::uint64_t(pid); }
 };
 
-class Birth {
+class ProcessMaker {
   public:
-    Birth(Stub& stub, const ProcessRecord& record)
+    ProcessMaker(Stub& stub, const ProcessRecord& record)
         : stub_(stub), record_(record), clocks_(record), late_(!clocks_.are_continuous()) {}
 
     // Returns in the program; the process that was executed stays behind.
     void run() {
         default_action(SIGCHLD); // ignored, it would keep us from seeing our children end
-        family_.board = make_board(stub_);
-        family_.own_session = arch::syscall(__NR_getsid, 0) == own_pid() && !has_terminal();
-        family_.shows_stops = stub_.status_fd < 0;
+        supervision_.page = make_page(stub_);
+        supervision_.own_session = arch::syscall(__NR_getsid, 0) == own_pid() && !has_terminal();
+        supervision_.shows_stops = stub_.status_fd < 0;
         long pid = by_right();
         if (pid < 0)
             pid = in_namespace();
         if (pid == 0)
             return be_the_program();
-        family_.program = family_.board->program = int(pid);
-        tell_helper(family_, Command::guard);
-        __atomic_store_n(&family_.board->guarded, 1, __ATOMIC_RELEASE);
-        arch::syscall(__NR_futex, &family_.board->guarded, FUTEX_WAKE, 1, nullptr, nullptr, 0);
-        supervise(stub_, family_);
+        supervision_.program = supervision_.page->program = int(pid);
+        tell_helper(supervision_, Command::guard);
+        __atomic_store_n(&supervision_.page->guarded, 1, __ATOMIC_RELEASE);
+        arch::syscall(__NR_futex, &supervision_.page->guarded, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+        supervise(stub_, supervision_);
     }
 
   private:
@@ -170,10 +170,10 @@ class Birth {
             return -EPERM;
         if (continue_clocks() == -EPERM)
             return -EPERM;
-        start_helper(stub_, family_, HelperKind::guard);
+        start_helper(stub_, supervision_, HelperKind::guard);
         const long pid = make_process(record_.pid);
         if (pid < 0)
-            dismiss_helper(family_);
+            dismiss_helper(supervision_);
         return pid;
     }
 
@@ -181,7 +181,7 @@ class Birth {
     long in_namespace() {
         const bool is_init = record_.pid == 1;
         if (is_init)
-            start_helper(stub_, family_, HelperKind::guard);
+            start_helper(stub_, supervision_, HelperKind::guard);
         if (long r = enter_pid_namespace(stub_); r < 0)
             fail(stub_, int(-r),
                  "cannot keep the program's pid, which takes namespaces here: allow them (sysctl "
@@ -192,12 +192,12 @@ class Birth {
         own_namespace_ = true;
         if (continue_clocks() < 0)
             clocks_.rebase(stub_);
-        family_.own_pids = !is_init;
+        supervision_.own_pids = !is_init;
         if (!is_init)
-            start_helper(stub_, family_, HelperKind::init);
+            start_helper(stub_, supervision_, HelperKind::init);
         const long pid = make_process(record_.pid);
         if (pid < 0)
-            dismiss_helper(family_);
+            dismiss_helper(supervision_);
         if (pid == -EAGAIN)
             fail(stub_, EAGAIN, "cannot make the program's process (raise ulimit -u)");
         if (pid < 0)
@@ -233,13 +233,13 @@ class Birth {
         arch::syscall(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL);
         if (!own_namespace_ && arch::syscall(__NR_getppid) != stub_.outer_pid)
             arch::syscall(__NR_exit_group, refusal_status);
-        if (family_.own_session)
+        if (supervision_.own_session)
             arch::syscall(__NR_setsid);
         if (own_namespace_)
             mount_proc();
         if (stub_.borrowed_rights)
             limit_rights(stub_, stub_.rights, right_to_choose_tids());
-        stub_.board = family_.board;
+        stub_.supervision_page = supervision_.page;
         stub_.supervised = true;
         stub_.keeps_ids = true;
     }
@@ -249,7 +249,7 @@ class Birth {
     Clocks clocks_;
     bool late_;
     bool own_namespace_ = false;
-    Family family_;
+    Supervision supervision_;
 };
 
 } // namespace
@@ -260,7 +260,7 @@ void keep_ids(Stub& stub, const ProcessRecord& record) {
         stub.keeps_ids = true;
         Clocks(record).continue_here(stub);
     } else {
-        Birth(stub, record).run();
+        ProcessMaker(stub, record).run();
     }
 }
 
@@ -268,12 +268,12 @@ void keep_ids(Stub& stub, const ProcessRecord& record) {
 void await_guard(const Stub& stub) {
     if (!stub.supervised)
         return;
-    std::uint32_t& guarded = stub.board->guarded;
+    std::uint32_t& guarded = stub.supervision_page->guarded;
     while (!__atomic_load_n(&guarded, __ATOMIC_ACQUIRE))
         arch::syscall(__NR_futex, &guarded, FUTEX_WAIT, 0, nullptr, nullptr, 0);
 }
 
-void settle_identity(const Stub& stub) {
+void return_lent_identity(const Stub& stub) {
     if (stub.supervised)
         arch::syscall(__NR_prctl, PR_SET_PDEATHSIG, stub.parent_death_signal);
     return_rights(stub);

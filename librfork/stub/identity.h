@@ -40,7 +40,7 @@ class Clocks {
 // A page that the executed process shares with its helper.
 enum class Command : std::uint32_t { none, guard, ask, outlive, end };
 enum class Answer : std::uint32_t { none, no, yes, leaving };
-struct Board {
+struct SupervisionPage {
     Command command; // the helper's to clear
     Answer answer;
     std::uint32_t signal;  // ask: whether this one is pending
@@ -49,8 +49,8 @@ struct Board {
     std::uint32_t guarded; // futex: the helper knows the program
 };
 
-struct Family {
-    Board* board = nullptr;
+struct Supervision {
+    SupervisionPage* page = nullptr;
     int helper = 0;
     int program = 0;
     bool own_pids = false;    // the helper is the init of a pid namespace
@@ -60,11 +60,11 @@ struct Family {
 
 // helper.cc
 enum class HelperKind { init, guard };
-void start_helper(const Stub&, Family&, HelperKind); // family.helper
-Answer tell_helper(Family&, Command);
+void start_helper(const Stub&, Supervision&, HelperKind); // supervision.helper
+Answer tell_helper(Supervision&, Command);
 
 // watcher.cc
-int start_watcher(const Family&); // its pid, or -errno
+int start_watcher(const Supervision&); // its pid, or -errno
 void dismiss_watcher(int watcher);
 
 // title.cc: what ps(1) shows of the executed process and its helper, for as long as `title` exists.
@@ -75,8 +75,8 @@ void show_helper(const Stub&, int executed, char (&title)[title_size]);
 // supervisor.cc
 void default_action(int signal);
 void reap(int child);
-void dismiss_helper(Family&); // once the program has ended, or if there is none
-[[noreturn]] void supervise(const Stub&, Family);
+void dismiss_helper(Supervision&); // once the program has ended, or if there is none
+[[noreturn]] void supervise(const Stub&, Supervision);
 
 // What a process of ours sheds that is not the program: descriptors, directory, memory, rights.
 void become_tiny(const Stub&, int descriptor = -1); // which it keeps

@@ -199,7 +199,7 @@ void park_kernel_mappings(Stub& stub) {
     std::uint64_t place = window.scratch;
     for (unsigned i = 0; i < stub.kernel_mappings; ++i) {
         KernelMapping& m = stub.kernel[i];
-        if (m.now.size() > board_place(stub) - place)
+        if (m.now.size() > supervision_page_place(stub) - place)
             fail(stub, EOPNOTSUPP, "this kernel's vDSO is larger than rfork knows how to move");
         const long r = arch::syscall(__NR_mremap, m.now.start, m.now.size(), m.now.size(),
                                      MREMAP_MAYMOVE | MREMAP_FIXED, place);

@@ -234,7 +234,7 @@ stub_main(const std::uint64_t* stack, const image::Header* header) {
     check_image(stub);
     if (is_link_to_executable(executable))
         execute_program_instead(stub, start.arguments, start.environment, signal_mask);
-    settle_descriptors(stub);
+    renumber_private_descriptors(stub);
     look_for_terminal(stub);
     check_records(stub);
     find_kernel_mappings(stub);

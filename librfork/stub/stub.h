@@ -57,7 +57,7 @@ struct Progress {
 };
 
 // A page that the executed process shares with others: identity.h.
-struct Board;
+struct SupervisionPage;
 
 struct Stub {
     const image::Header* header = nullptr;
@@ -95,9 +95,9 @@ struct Stub {
     unsigned kernel_mappings = 0;
 
     // Who this is; see identity.cc.
-    int outer_pid = 0;            // the process that was executed, by which whoever did so knows us
-    bool supervised = false;      // that one is our parent, and stays in front
-    Board* board = nullptr;       // if so
+    int outer_pid = 0; // the process that was executed: its parent knows the program by this pid
+    bool supervised = false;                     // that one is our parent, and stays in front
+    SupervisionPage* supervision_page = nullptr; // if so
     bool keeps_ids = false;       // so further threads get the tids they had (clone3(2), set_tid)
     bool borrowed_rights = false; // a user namespace gave us more than `rights`
     Rights rights;
@@ -191,7 +191,7 @@ const Record& as(const image::RecordHeader& header) {
 }
 
 // descriptors.cc
-void settle_descriptors(Stub&);
+void renumber_private_descriptors(Stub&);
 void close_private_descriptors(Stub&);
 // Moves a descriptor to a number that is none of these slots.
 int set_aside(const Stub&, int fd, const kinds::DescriptorSlot*, std::uint32_t count,
@@ -204,8 +204,8 @@ void place(const Stub&, int opened, const kinds::DescriptorSlot*, std::uint32_t 
 void set_status_flags(const Stub&, int fd, std::uint32_t flags, const char* name);
 void close_all_descriptors(int but = -1);
 
-// Where Stub::board is, behind the room for the kernel's mappings.
-inline std::uint64_t board_place(const Stub& stub) {
+// Where Stub::supervision_page is, behind the room for the kernel's mappings.
+inline std::uint64_t supervision_page_place(const Stub& stub) {
     return stub.header->window.scratch + image::parking_size - image::page_size;
 }
 
@@ -245,11 +245,11 @@ void let_posix_timer_expire(Stub&, std::int32_t id);
 // identity.cc: takes back what a thread was lent for the resume. Every thread calls it, once no
 // further threads are to be made.
 void return_rights(const Stub&);
-void await_guard(const Stub&);     // until the program cannot outlive the process in front
-void settle_identity(const Stub&); // the process, when the program is about to run
+void await_guard(const Stub&);          // until the program cannot outlive the process in front
+void return_lent_identity(const Stub&); // the process, when the program is about to run
 
 // Resource limits, when the stub needs nothing any more (state/resource_limits).
-void settle_limits(const Stub&);
+void apply_final_limits(const Stub&);
 
 // Whether it was the resumed program itself that executed the image, by the name that /proc has for
 // the program's file; then it is that file which it meant (state/executable).

@@ -47,7 +47,7 @@ void signal_myself(int signal) {
 
 class Supervisor {
   public:
-    explicit Supervisor(const Family& family) : family_(family) {}
+    explicit Supervisor(const Supervision& supervision) : supervision_(supervision) {}
 
     [[noreturn]] void run() {
         look_after_children();
@@ -69,12 +69,12 @@ class Supervisor {
 
     // Whether the whole group has got the signal.
     bool all_have(int signal) {
-        family_.board->signal = std::uint32_t(signal);
-        return tell_helper(family_, Command::ask) == Answer::yes;
+        supervision_.page->signal = std::uint32_t(signal);
+        return tell_helper(supervision_, Command::ask) == Answer::yes;
     }
 
     void take(int signal, siginfo_t& info) {
-        const bool is_ours = signal == SIGCHLD || !all_have(signal) || family_.own_session;
+        const bool is_ours = signal == SIGCHLD || !all_have(signal) || supervision_.own_session;
         if (signal == SIGCONT)
             forget_stops();
         if (signal == SIGCHLD || is_report(signal, info))
@@ -93,17 +93,17 @@ class Supervisor {
     // A value, and who has sent it; what kill(2) sends has none, and cannot be sent otherwise.
     void send(int signal, siginfo_t& info) const {
         if (info.si_code < 0 && info.si_code != SI_TKILL &&
-            arch::syscall(__NR_rt_sigqueueinfo, family_.program, signal, &info) == 0)
+            arch::syscall(__NR_rt_sigqueueinfo, supervision_.program, signal, &info) == 0)
             return;
-        arch::syscall(__NR_kill, family_.program, signal);
+        arch::syscall(__NR_kill, supervision_.program, signal);
     }
 
     // By which the program is stopped now; 0 if it is not.
     int stop_signal() const {
         siginfo_t info{};
-        arch::syscall(__NR_waitid, P_PID, family_.program, &info, WSTOPPED | WNOHANG | WNOWAIT,
+        arch::syscall(__NR_waitid, P_PID, supervision_.program, &info, WSTOPPED | WNOHANG | WNOWAIT,
                       nullptr);
-        return info.si_pid == family_.program ? info.si_status : 0;
+        return info.si_pid == supervision_.program ? info.si_status : 0;
     }
 
     void look_after_children() {
@@ -113,14 +113,14 @@ class Supervisor {
                                          WEXITED | WNOHANG | WNOWAIT | __WALL, nullptr);
             if (r < 0 || info.si_pid == 0)
                 break;
-            if (info.si_pid == family_.program)
+            if (info.si_pid == supervision_.program)
                 end_like(info);
-            if (info.si_pid == family_.helper)
-                family_.helper = 0;
+            if (info.si_pid == supervision_.helper)
+                supervision_.helper = 0;
             reap(info.si_pid); // or one that this process had before it was the image
         }
         const int signal = stop_signal();
-        if (signal && family_.shows_stops)
+        if (signal && supervision_.shows_stops)
             stop_like(signal);
     }
 
@@ -132,14 +132,14 @@ class Supervisor {
         siginfo_t info{};
         if (arch::syscall(__NR_rt_sigtimedwait, &cont, &info, &at_once, sizeof cont) == SIGCONT)
             return take(SIGCONT, info);
-        const int watcher = start_watcher(family_);
+        const int watcher = start_watcher(supervision_);
         signal_myself(signal);
         dismiss_watcher(watcher);
     }
 
     [[noreturn]] void end_like(const siginfo_t& ended) {
-        reap(family_.program);
-        dismiss_helper(family_);
+        reap(supervision_.program);
+        dismiss_helper(supervision_);
         if (ended.si_code != CLD_EXITED) {
             // The program has left a core file, if there was to be one.
             const rlimit none{};
@@ -154,7 +154,7 @@ class Supervisor {
         __builtin_unreachable();
     }
 
-    Family family_;
+    Supervision supervision_;
 };
 
 } // namespace
@@ -168,11 +168,11 @@ void reap(int child) {
     arch::syscall(__NR_waitid, P_PID, child, nullptr, WEXITED | __WALL, nullptr);
 }
 
-void dismiss_helper(Family& family) {
-    const Command command = family.own_pids ? Command::outlive : Command::end;
-    if (tell_helper(family, command) == Answer::leaving)
-        reap(family.helper);
-    family.helper = 0;
+void dismiss_helper(Supervision& supervision) {
+    const Command command = supervision.own_pids ? Command::outlive : Command::end;
+    if (tell_helper(supervision, command) == Answer::leaving)
+        reap(supervision.helper);
+    supervision.helper = 0;
 }
 
 void become_tiny(const Stub& stub, int descriptor) {
@@ -185,11 +185,11 @@ void become_tiny(const Stub& stub, int descriptor) {
         limit_rights(stub, stub.rights, 0);
 }
 
-void supervise(const Stub& stub, Family family) {
+void supervise(const Stub& stub, Supervision supervision) {
     char title[title_size];
-    show_program(stub, family.program, title);
+    show_program(stub, supervision.program, title);
     become_tiny(stub);
-    Supervisor(family).run();
+    Supervisor(supervision).run();
 }
 
 } // namespace rfork::stub

@@ -55,11 +55,11 @@ State state_of(int pid) {
     return State::not_stopped;
 }
 
-[[noreturn]] void watch(const Family& family) {
+[[noreturn]] void watch(const Supervision& supervision) {
     arch::syscall(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL);
     for (timespec pause{0, first_pause_ns};;) {
-        if (state_of(family.program) == State::not_stopped &&
-            state_of(family.board->executed) == State::stopped)
+        if (state_of(supervision.program) == State::not_stopped &&
+            state_of(supervision.page->executed) == State::stopped)
             arch::syscall(__NR_exit_group, 0);
         arch::syscall(__NR_nanosleep, &pause, nullptr);
         if (pause.tv_nsec < last_pause_ns)
@@ -69,10 +69,10 @@ State state_of(int pid) {
 
 } // namespace
 
-int start_watcher(const Family& family) {
+int start_watcher(const Supervision& supervision) {
     const long pid = arch::syscall(__NR_clone, SIGCONT, 0, 0, 0, 0);
     if (pid == 0)
-        watch(family);
+        watch(supervision);
     return int(pid);
 }
 

@@ -40,7 +40,7 @@ OwnFacts facts_of(const PosixTimer& timer, std::uint64_t window) {
     facts.pending = {expiry_of(timer)};
     facts.kernel.timers_asked = 1000000;
     facts.pending_read = 1000000 + window;
-    settle_timers(facts);
+    advance_timers(facts);
     return facts;
 }
 
@@ -133,7 +133,7 @@ TEST_CASE("an alarm that came before the signals were read is no more") {
         as_sender.signal = number;
         facts.pending.push_back(expiry_of(as_sender, SI_KERNEL));
     }
-    settle_timers(facts);
+    advance_timers(facts);
     const auto& timers = facts.kernel.interval_timers;
     CHECK(timers[0].remaining == 0); // stands still until the signal is taken
     CHECK(timers[1].remaining == 6003 - 11);

@@ -151,8 +151,8 @@ rfork_landing:
 2:  mov     $11, %eax                   // munmap
     syscall
     xor     %eax, %eax
-    xchg    %eax, rfork_door(%rip)      // others may call now (api/turn.cc)
-    lea     rfork_door(%rip), %rdi
+    xchg    %eax, rfork_call_lock(%rip) // others may call now (api/call_lock.cc)
+    lea     rfork_call_lock(%rip), %rdi
     mov     $129, %esi                  // FUTEX_WAKE_PRIVATE
     mov     $0x7fffffff, %edx           // everybody
     mov     $202, %eax                  // futex

@@ -65,7 +65,7 @@ void restore_resource_limits(Stub& stub, const image::RecordHeader& header) {
 }
 
 // For the program's next image, what it has not set itself is what it finds here.
-void settle_limits(const Stub& stub) {
+void apply_final_limits(const Stub& stub) {
     if (!stub.limits)
         return;
     const ResourceLimitsRecord& record = *stub.limits;

@@ -325,9 +325,9 @@ void leave(Stub& stub) {
     await_guard(stub);
     claim(stub);
     announce(stub);
-    settle_identity(stub);
+    return_lent_identity(stub);
     close_private_descriptors(stub);
-    settle_limits(stub);
+    apply_final_limits(stub);
     go(stub, go_and_leave);
     if (leads)
         stub_leave(&own.signal);

@@ -1,4 +1,4 @@
-#include "remote/settle.h"
+#include "remote/decide_outcome.h"
 
 #include "base/notice.h"
 #include "base/result.h"
@@ -28,10 +28,10 @@ class Notices {
             return;
         next_ = boottime_ms() + notice_interval_ms;
         char line[400];
-        const int size = std::snprintf(
-            line, sizeof line,
-            "rfork: waiting for the spool to tell whether the copy runs (%s): %s\n", ticket.c_str(),
-            error ? errno_text(error).data() : "its ticket is gone");
+        const int size =
+            std::snprintf(line, sizeof line,
+                          "rfork: waiting for the spool to tell whether the copy runs (%s): %s\n",
+                          ticket.c_str(), error ? errno_text(error).data() : "its ticket is gone");
         write_notice({line, std::min(std::size_t(size), sizeof line - 1)});
     }
 
@@ -66,22 +66,22 @@ std::int64_t boottime_ms() {
     return std::int64_t(t.tv_sec) * 1000 + t.tv_nsec / 1'000'000;
 }
 
-Outcome settle(const Unsettled& errand) {
+Outcome decide_outcome(const Undecided& copy) {
     const pid_t caller = getpid();
     Notices notices;
-    Absence absence(errand.asked_ms);
+    Absence absence(copy.asked_ms);
     Met met;
     for (int pause = first_pause_ms;; pause = std::min(pause * 2, longest_pause_ms)) {
-        const Outcome outcome = try_give_up(errand.directory.get(), errand.ticket, true, met);
+        const Outcome outcome = try_give_up(copy.directory.get(), copy.ticket, true, met);
         if (outcome != Outcome::unclear)
             return outcome;
         if (met.error == ESTALE)
-            errand.directory.open_again();
+            copy.directory.open_again();
         if (absence.counts(met.error == 0))
-            return errand.said_resumed || met.running ? Outcome::runs : Outcome::given_up;
-        notices.maybe_say(errand.ticket, met.error);
+            return copy.said_resumed || met.running ? Outcome::runs : Outcome::given_up;
+        notices.maybe_say(copy.ticket, met.error);
         poll(nullptr, 0, pause);
-        if (getpid() != caller) // a child that a signal handler has forked: not its errand
+        if (getpid() != caller) // a child that a signal handler has forked: not its concern
             return Outcome::unclear;
     }
 }

@@ -1,4 +1,4 @@
-#include "api/doorbell.h"
+#include "api/copy_events.h"
 
 #include "api/clock.h"
 #include "arch/arch.h"
@@ -24,45 +24,45 @@ void wake(std::uint32_t* word) {
 
 } // namespace
 
-// The list of those that have not rung.
-void Doorbell::link() {
+// The list of those that have not happened yet.
+void CopyEvents::link() {
     robust_list* last = &list_.list;
-    for (Held& bell : bells_) {
-        if (bell.word & rung)
+    for (Held& event : events_) {
+        if (event.word & happened)
             continue;
-        last->next = &bell.entry;
-        last = &bell.entry;
+        last->next = &event.entry;
+        last = &event.entry;
     }
     last->next = &list_.list;
 }
 
-void Doorbell::hold() {
+void CopyEvents::hold() {
     // The caller waits from the beginning, so the kernel must know that somebody does.
     const auto tid = std::uint32_t(arch::syscall(SYS_gettid));
     list_.futex_offset = offsetof(Held, word) - offsetof(Held, entry);
     list_.list_op_pending = nullptr;
     link();
     arch::syscall(SYS_set_robust_list, &list_, sizeof list_);
-    for (Held& bell : bells_) {
-        __atomic_store_n(&bell.word, tid | FUTEX_WAITERS, __ATOMIC_RELEASE);
-        wake(&bell.word);
+    for (Held& event : events_) {
+        __atomic_store_n(&event.word, tid | FUTEX_WAITERS, __ATOMIC_RELEASE);
+        wake(&event.word);
     }
 }
 
-void Doorbell::ring(Bell bell) {
-    std::uint32_t& word = bells_[unsigned(bell)].word;
-    __atomic_store_n(&word, rung, __ATOMIC_RELEASE);
+void CopyEvents::report(CopyEvent event) {
+    std::uint32_t& word = events_[unsigned(event)].word;
+    __atomic_store_n(&word, happened, __ATOMIC_RELEASE);
     link();
     wake(&word);
 }
 
-bool Doorbell::wait(Bell bell, pid_t copy, std::uint64_t at_most) {
+bool CopyEvents::wait(CopyEvent event, pid_t copy, std::uint64_t at_most) {
     constexpr std::uint64_t until_held = 10'000'000;
     const std::uint64_t began = monotonic_ns();
-    std::uint32_t& word = bells_[unsigned(bell)].word;
+    std::uint32_t& word = events_[unsigned(event)].word;
     for (;;) {
         const std::uint32_t now = __atomic_load_n(&word, __ATOMIC_ACQUIRE);
-        if (now & (rung | FUTEX_OWNER_DIED)) {
+        if (now & (happened | FUTEX_OWNER_DIED)) {
             wake(&word); // a child that a signal handler has forked meanwhile waits here too
             return true;
         }

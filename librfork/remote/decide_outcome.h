@@ -9,7 +9,7 @@
 
 namespace rfork::remote {
 
-struct Unsettled {
+struct Undecided {
     OpenDirectory& directory;  // the user's in the spool
     const std::string& ticket; // in it
     bool said_resumed;         // the target says that the copy runs
@@ -25,7 +25,7 @@ struct Unsettled {
 // since rfork leaves the one or the other for a day at least. If a stub was seen to have won, or
 // the target says so, that counts as running, else as giving up; but not when the caller itself has
 // slept for so long since it has asked: then it waits for a hand that makes one of the names.
-Outcome settle(const Unsettled& errand);
+Outcome decide_outcome(const Undecided& copy);
 
 std::int64_t boottime_ms(); // CLOCK_BOOTTIME, which goes on while the machine sleeps
 
