@@ -190,6 +190,13 @@ const Record& as(const image::RecordHeader& header) {
     return reinterpret_cast<const Record&>(header);
 }
 
+// The parts of a resume, between which the stub does the rest of its work: format/kinds.def.
+enum class Phase { host, identity, files, process, threads, armed };
+
+// records.cc
+void check_records(const Stub&); // refuses a kind that this stub does not know
+void restore(Stub&, Phase);      // the records of a phase
+
 // descriptors.cc
 void renumber_private_descriptors(Stub&);
 void close_private_descriptors(Stub&);
