@@ -1,15 +1,15 @@
 // Times in nanoseconds of CLOCK_REALTIME, the one clock that processes on different hosts share.
 #pragma once
 
+#include "base/clock.h"
+
 #include <cstdint>
 #include <ctime>
 
 namespace rfork::bench {
 
 inline std::int64_t now() {
-    timespec time;
-    ::clock_gettime(CLOCK_REALTIME, &time);
-    return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+    return std::int64_t(libc_clock_ns(CLOCK_REALTIME));
 }
 
 inline double milliseconds(std::int64_t nanoseconds) {
@@ -17,7 +17,7 @@ inline double milliseconds(std::int64_t nanoseconds) {
 }
 
 inline void sleep_milliseconds(long count) {
-    timespec time{count / 1000, count % 1000 * 1'000'000};
+    const timespec time = to_timespec(std::uint64_t(count) * 1'000'000);
     ::nanosleep(&time, nullptr);
 }
 

@@ -1,5 +1,6 @@
 // notifyd: prints what programs report(3) from wherever they are, a line a datagram. Anybody may
 // send; nothing is answered, and nothing a datagram holds can do more than fill a line.
+#include "base/clock.h"
 #include "base/command_line.h"
 #include "base/daemon_log.h"
 #include "notifyd/line.h"
@@ -75,8 +76,7 @@ class Receiver {
 
   private:
     void write(std::string_view message) {
-        timespec now;
-        ::clock_gettime(CLOCK_REALTIME, &now);
+        const timespec now = rfork::to_timespec(rfork::libc_clock_ns(CLOCK_REALTIME));
         const std::string origin = from_.address().to_string();
         log_.write(on_terminal_ ? terminal_lines_.make(now, origin, message)
                                 : make_line(now, origin, message));

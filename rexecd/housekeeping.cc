@@ -1,5 +1,6 @@
 #include "rexecd/housekeeping.h"
 
+#include "base/clock.h"
 #include "remote/report.h"
 #include "rexecd/child.h"
 #include "rexecd/host_name.h"
@@ -8,7 +9,6 @@
 #include "rexecd/sweep.h"
 
 #include <algorithm>
-#include <ctime>
 #include <utility>
 
 namespace rexecd {
@@ -20,12 +20,6 @@ using namespace std::chrono_literals;
 constexpr std::chrono::seconds sweep_interval = 10min;
 constexpr auto soon = 200ms; // so that a busy host does many chores at once
 constexpr auto now_and_then = 5s;
-
-std::uint64_t steady_ns() {
-    timespec now{};
-    ::clock_gettime(CLOCK_BOOTTIME, &now);
-    return std::uint64_t(now.tv_sec) * 1'000'000'000 + std::uint64_t(now.tv_nsec);
-}
 
 } // namespace
 
@@ -48,7 +42,8 @@ void Housekeeping::sweep() {
 }
 
 void Housekeeping::program_started(Program program) {
-    if (std::optional<Program> ended = programs_.started(std::move(program), steady_ns()))
+    if (std::optional<Program> ended =
+            programs_.started(std::move(program), rfork::libc_clock_ns(CLOCK_BOOTTIME)))
         tell_end(std::move(*ended));
     do_chores_in(now_and_then);
 }
@@ -64,7 +59,8 @@ void Housekeeping::child_ended(pid_t child, int status) {
     } else if (child == cleaner_) {
         cleaner_ = 0;
     } else {
-        if (std::optional<Program> ended = programs_.ended(child, status, steady_ns()))
+        if (std::optional<Program> ended =
+                programs_.ended(child, status, rfork::libc_clock_ns(CLOCK_BOOTTIME)))
             tell_end(std::move(*ended));
         do_chores_in(soon);
     }
@@ -72,8 +68,7 @@ void Housekeeping::child_ended(pid_t child, int status) {
 
 void Housekeeping::tell_end(Program program) {
     const std::string how = "ended: " + end_text(*program.status);
-    log(Level::info,
-        program.ticket + ": process " + std::to_string(program.process) + " " + how);
+    log(Level::info, program.ticket + ": process " + std::to_string(program.process) + " " + how);
     if (program.monitor_address) {
         sockaddr_in monitor{};
         monitor.sin_family = AF_INET;
@@ -101,7 +96,8 @@ void Housekeeping::do_chores() {
     chores_soon_ = false;
     if (cleaner_ <= 0) {
         if (chores_.empty()) // else no child could be forked for them
-            chores_ = {programs_.take_chores(steady_ns()), std::exchange(ends_, {})};
+            chores_ = {programs_.take_chores(rfork::libc_clock_ns(CLOCK_BOOTTIME)),
+                       std::exchange(ends_, {})};
         if (!chores_.empty())
             cleaner_ = fork_child(-1, [this](int) { clean_up(spool_, chores_, allow_root_); });
         if (cleaner_ > 0)

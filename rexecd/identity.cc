@@ -1,8 +1,9 @@
 #include "rexecd/identity.h"
 
+#include "base/proc.h"
+
 #include <algorithm>
 #include <cerrno>
-#include <fstream>
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/keyctl.h>
@@ -63,26 +64,14 @@ void leave_session_keyring() {
     ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
 }
 
-// The map of our user namespace does not change while we live.
-struct Range {
-    unsigned first, count;
-};
-
-std::vector<Range> known_numbers() {
-    std::vector<Range> ranges;
-    std::ifstream map("/proc/self/uid_map");
-    for (unsigned first, outside, count; map >> first >> outside >> count;)
-        ranges.push_back({first, count});
-    return ranges;
-}
-
 } // namespace
 
 uid_t user_here(uid_t user, uid_t outer_user) {
-    static const std::vector<Range> ranges = known_numbers();
+    // The map of our user namespace does not change while we live.
+    static const std::vector<rfork::UserRange> ranges = rfork::known_users();
     const bool known =
-        std::any_of(ranges.begin(), ranges.end(), [&](const Range& range) {
-            return outer_user >= range.first && outer_user - range.first < range.count;
+        std::any_of(ranges.begin(), ranges.end(), [&](const rfork::UserRange& range) {
+            return outer_user >= range.inside && outer_user - range.inside < range.count;
         });
     return known || ranges.empty() ? outer_user : user;
 }
@@ -94,9 +83,8 @@ Result<Identity> identity_of(uid_t owner, bool allow_root) {
                                 std::to_string(::geteuid()) +
                                 ": only a rexecd of root's serves other users"};
     if (owner == 0 && !allow_root)
-        return Error{EPERM,
-                     "the request is for root: rexecd runs no image of root's unless it is "
-                     "started with --allow-root"};
+        return Error{EPERM, "the request is for root: rexecd runs no image of root's unless it is "
+                            "started with --allow-root"};
 
     if (is_our_own)
         return Identity{owner, ::getegid(), {}, std::to_string(owner), true};

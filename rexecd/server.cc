@@ -1,5 +1,6 @@
 #include "rexecd/server.h"
 
+#include "base/clock.h"
 #include "base/printable.h"
 #include "remote/address.h"
 #include "remote/spool.h"
@@ -9,7 +10,6 @@
 
 #include <arpa/inet.h>
 #include <cerrno>
-#include <ctime>
 #include <sys/wait.h>
 
 namespace rexecd {
@@ -22,15 +22,8 @@ namespace {
 
 constexpr int datagrams_at_a_time = 64; // then the event loop's other work has its turn
 
-std::uint64_t read_clock(clockid_t clock) {
-    timespec time;
-    ::clock_gettime(clock, &time);
-    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 +
-           static_cast<std::uint64_t>(time.tv_nsec);
-}
-
 Now now() {
-    return {read_clock(CLOCK_REALTIME), read_clock(CLOCK_BOOTTIME)};
+    return {libc_clock_ns(CLOCK_REALTIME), libc_clock_ns(CLOCK_BOOTTIME)};
 }
 
 // Whoever is on this very host has all of 127.0.0.0/8 to send from, and the host's own address.
@@ -186,8 +179,7 @@ void Server::start_runner(const Message& request, const Peer& from) {
         return send(request.request, request.nonce, refusal(why), from);
     case Runners::Started::not_now:
         if (const auto count = crowd_.count(now().steady))
-            log(Level::warning, "let " + std::to_string(*count) +
-                                    " requests wait, the last from " +
+            log(Level::warning, "let " + std::to_string(*count) + " requests wait, the last from " +
                                     remote::address_text(from.address) +
                                     ": too many whose users are not proved came at once");
         return;
@@ -226,7 +218,8 @@ void Server::runner_ended(const Runners::Ended& ended) {
 
 void Server::watch(const image::Id& request, const Outcome& outcome) {
     auto pending = pending_.find(request);
-    // One that a predecessor of ours has started here is not our child, but its image is ours to remove.
+    // One that a predecessor of ours has started here is not our child, but its image is ours to
+    // remove.
     const bool ran_here = remote::parse_entry(outcome.running).host == host_name();
     if (pending == pending_.end() || (outcome.program <= 0 && !ran_here))
         return;
@@ -251,12 +244,12 @@ void Server::finish(const image::Id& request, bool proved, const Answer& answer,
     if (!pending)
         return;
     const auto& [job, nonce, caller] = pending.mapped();
-    const bool wanted = proved ? requests_.finish(request, job.user, answer, now())
-                               : requests_.forget(request);
+    const bool wanted =
+        proved ? requests_.finish(request, job.user, answer, now()) : requests_.forget(request);
     if (wanted)
         send(request, nonce, answer, caller);
-    const std::string who =
-        job.request.directory + "/" + job.request.ticket + " for " + remote::address_text(caller.address);
+    const std::string who = job.request.directory + "/" + job.request.ticket + " for " +
+                            remote::address_text(caller.address);
     if (is_news)
         log(Level::info, who + ": runs as process " + std::to_string(answer.pid) +
                              (answer.log.empty() ? "" : ", output: " + quoted(answer.log)));

@@ -3,12 +3,12 @@
 // the process cannot be frozen.
 #include "api/background.h"
 
-#include "api/clock.h"
 #include "api/copy.h"
 #include "api/image_file.h"
 #include "api/last_error.h"
 #include "api/public.h"
 #include "api/sections.h"
+#include "base/clock.h"
 
 #include <cerrno>
 #include <cstdlib>

@@ -1,10 +1,9 @@
 #include "api/copy_events.h"
 
-#include "api/clock.h"
 #include "arch/arch.h"
+#include "base/clock.h"
 
 #include <cstddef>
-#include <ctime>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -74,7 +73,7 @@ bool CopyEvents::wait(CopyEvent event, pid_t copy, std::uint64_t at_most) {
         std::uint64_t pause = at_most ? at_most - elapsed : 0;
         if (now == 0 && (pause == 0 || pause > until_held))
             pause = until_held;
-        const timespec time{time_t(pause / 1'000'000'000), long(pause % 1'000'000'000)};
+        const timespec time = to_timespec(pause);
         arch::syscall(SYS_futex, &word, FUTEX_WAIT, now, pause ? &time : nullptr, nullptr, 0);
     }
 }

@@ -1,12 +1,12 @@
 #include "api/freeze_stages.h"
 
 #include "api/background.h"
-#include "api/clock.h"
 #include "api/copy.h"
 #include "api/image_file.h"
 #include "api/kept_frames.h"
 #include "api/progress.h"
 #include "api/sections.h"
+#include "base/clock.h"
 #include "process/kept_from_forks.h"
 #include "process/program_vdso.h"
 

@@ -9,12 +9,12 @@
 // network an operation may have had its effect although the answer is an error. The inode tells.
 #include "api/image_file.h"
 
+#include "base/directory_names.h"
 #include "remote/spool.h"
 
 #include <cerrno>
 #include <csignal>
 #include <ctime>
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -56,17 +56,10 @@ void remove_if_dead(int directory, const char* name) {
 }
 
 void remove_those_of_dead_writers(int directory) {
-    alignas(8) char buffer[4096];
-    arch::syscall(SYS_lseek, directory, 0, SEEK_SET);
-    long got;
-    while ((got = arch::syscall(SYS_getdents64, directory, buffer, sizeof buffer)) > 0) {
-        for (long at = 0; at < got;) {
-            const auto* entry = reinterpret_cast<const dirent64*>(buffer + at);
-            if (remote::parse_entry(entry->d_name).kind == remote::EntryKind::temporary)
-                remove_if_dead(directory, entry->d_name);
-            at += entry->d_reclen;
-        }
-    }
+    for_each_name(directory, [directory](std::string_view name) {
+        if (remote::parse_entry(name).kind == remote::EntryKind::temporary)
+            remove_if_dead(directory, name.data());
+    });
 }
 
 Result<ImageFile> create(int directory, const FreezeOrder& order) {

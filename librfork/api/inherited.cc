@@ -1,19 +1,19 @@
 // What launchers leave open (flock(1), editors, CI runners), the user has not opened and cannot
 // close in his code; so a refusal has to say where it comes from. Who opened a descriptor nobody
 // tells later: so the library looks once, before main(), or when dlopen(3) loads it. That costs
-// four system calls, and one for each descriptor that there is from 3 on, as a rule none.
+// five system calls, and one for each descriptor that there is from 3 on, as a rule none.
 //
 // A number may have been closed since, and be another file's: only the same file counts. Files
 // without an inode of their own (eventfd and its like) cannot be told from one another, and are
 // never counted.
 #include "api/inherited.h"
 
+#include "base/directory_names.h"
+
 #include <cerrno>
 #include <cstdlib>
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace rfork::api {
@@ -36,17 +36,11 @@ void note(int fd) {
         errno = error;
         return;
     }
-    alignas(8) char buffer[2048];
-    long got;
-    while ((got = syscall(SYS_getdents64, directory, buffer, sizeof buffer)) > 0) {
-        for (long at = 0; at < got;) {
-            const auto* entry = reinterpret_cast<const dirent64*>(buffer + at);
-            const int fd = std::atoi(entry->d_name);
-            if (fd > 2 && fd != directory)
-                note(fd);
-            at += entry->d_reclen;
-        }
-    }
+    for_each_name(directory, [directory](std::string_view name) {
+        const int fd = std::atoi(name.data());
+        if (fd > 2 && fd != directory)
+            note(fd);
+    });
     close(directory);
     errno = error;
 }

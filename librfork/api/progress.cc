@@ -1,7 +1,7 @@
 #include "api/progress.h"
 
-#include "api/clock.h"
 #include "arch/arch.h"
+#include "base/clock.h"
 
 #include <asm/ioctls.h>
 #include <cstdio>

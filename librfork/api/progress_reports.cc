@@ -1,6 +1,6 @@
 #include "api/progress_reports.h"
 
-#include "api/clock.h"
+#include "base/clock.h"
 #include "remote/address.h"
 #include "remote/report.h"
 

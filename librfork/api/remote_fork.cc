@@ -12,12 +12,12 @@
 #include "api/remote_fork.h"
 
 #include "api/aside.h"
-#include "api/clock.h"
 #include "api/destination.h"
 #include "api/freeze.h"
 #include "api/progress_reports.h"
 #include "api/public.h"
 #include "api/settings.h"
+#include "base/clock.h"
 #include "remote/address.h"
 #include "remote/client.h"
 #include "remote/decide_outcome.h"

@@ -3,9 +3,9 @@
 // lets them go on if it is not zero.
 #include "api/sections.h"
 
-#include "api/clock.h"
 #include "api/public.h"
 #include "arch/arch.h"
+#include "base/clock.h"
 
 #include <cerrno>
 #include <linux/futex.h>

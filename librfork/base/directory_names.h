@@ -1,12 +1,14 @@
-// The names in a directory, without opendir(3): it allocates, and asks no server anew.
+// The names in a directory, without opendir(3): it allocates, and asks no server anew. By system
+// calls, so that a program's errno stays its own.
 #pragma once
 
-#include <cerrno>
+#include "arch/arch.h"
+
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <string_view>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 namespace rfork {
 
@@ -15,13 +17,13 @@ namespace rfork {
 template <class Each>
 int for_each_name(int directory, Each each) {
     constexpr std::size_t name_at = 19; // in struct linux_dirent64 of getdents64(2)
-    if (lseek(directory, 0, SEEK_SET) < 0)
-        return errno;
+    if (const long r = arch::syscall(SYS_lseek, directory, 0, SEEK_SET); r < 0)
+        return int(-r);
     alignas(8) char buffer[8192];
     for (;;) {
-        const long got = syscall(SYS_getdents64, directory, buffer, sizeof buffer);
+        const long got = arch::syscall(SYS_getdents64, directory, buffer, sizeof buffer);
         if (got < 0)
-            return errno;
+            return int(-got);
         if (got == 0)
             return 0;
         for (long at = 0; at < got;) {

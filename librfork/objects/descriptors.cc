@@ -159,7 +159,7 @@ std::uint32_t name_of(const OpenDescription& d, ProcessSnapshot& process) {
 }
 
 std::uint64_t number_in(const std::string& info, const char* name, int base) {
-    return std::strtoull(capture::field(info, name).c_str(), nullptr, base);
+    return std::strtoull(field(info, name).c_str(), nullptr, base);
 }
 
 } // namespace rfork::kinds

@@ -3,10 +3,12 @@
 // whether there are any.
 #include "process/children.h"
 
+#include "base/directory_names.h"
+#include "base/proc.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -16,58 +18,32 @@ namespace {
 
 constexpr std::size_t named_at_most = 4;
 
-std::string text_of(const std::string& path, int& error) {
-    UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    error = file ? 0 : errno;
-    std::string text;
-    char buffer[4096];
-    ssize_t got;
-    while (file && (got = read(file.get(), buffer, sizeof buffer)) > 0)
-        text.append(buffer, std::size_t(got));
-    return text;
-}
-
 struct Children {
     std::vector<std::string> descriptions;
     bool ended = true; // all of them
     bool listed = true;
 };
 
-// A process has an id in each pid namespace, from that of /proc inwards.
-std::vector<std::string> ids_of(const std::string& status) {
-    const std::string line = field(status, "NSpid");
-    constexpr const char* blank = " \t";
-    std::vector<std::string> ids;
-    for (std::size_t at = line.find_first_not_of(blank), end; at != std::string::npos;
-         at = line.find_first_not_of(blank, end)) {
-        end = std::min(line.find_first_of(blank, at), line.size());
-        ids.push_back(line.substr(at, end - at));
-    }
-    return ids;
-}
-
 // `number` is what /proc calls it, which may be mounted in another pid namespace. We call it by the
 // last of our own `levels`; a child in a pid namespace of its own has further ids there.
 void add(const std::string& number, std::size_t levels, std::span<const pid_t> ours,
          Children& children) {
-    int error = 0;
-    const std::string status = text_of("/proc/" + number + "/status", error);
-    const std::vector<std::string> ids = ids_of(status);
-    const std::string own = ids.size() < levels || !levels ? number : ids[levels - 1];
-    const pid_t pid = pid_t(std::atoi(own.c_str()));
+    const std::string status = text_of("/proc/" + number + "/status");
+    const std::vector<pid_t> ids = ids_in(status);
+    const pid_t pid = ids.size() < levels || !levels ? std::atoi(number.c_str()) : ids[levels - 1];
     if (pid == pid_t(arch::syscall(SYS_getpid)) ||
         std::find(ours.begin(), ours.end(), pid) != ours.end())
         return;
     const bool ended = field(status, "State").substr(0, 1) == "Z";
     children.ended = children.ended && ended;
-    children.descriptions.push_back(own + " (" + field(status, "Name") +
+    children.descriptions.push_back(std::to_string(pid) + " (" + field(status, "Name") +
                                     (ended ? ", which has ended)" : ")"));
 }
 
 void add_of_thread(const std::string& directory, std::size_t levels, std::span<const pid_t> ours,
                    Children& children) {
-    int error = 0;
-    const std::string list = text_of(directory + "/children", error);
+    std::string list;
+    const int error = read_text(AT_FDCWD, (directory + "/children").c_str(), list);
     if (error == ENOENT && access((directory + "/stat").c_str(), F_OK) == 0)
         children.listed = false; // no CONFIG_PROC_CHILDREN
     for (std::size_t at = 0, end; (end = list.find(' ', at)) != std::string::npos; at = end + 1)
@@ -79,22 +55,15 @@ Result<Children> children_of(const OwnFacts& facts, std::span<const pid_t> ours)
     UniqueFd fd(open(tasks.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd)
         return system_error(errno, "cannot list the threads of the process", "mount /proc");
-    int error = 0;
     const std::size_t levels =
-        ids_of(text_of(process_directory(facts.directory) + "/status", error)).size();
+        ids_in(text_of(process_directory(facts.directory) + "/status")).size();
     Children children;
-    alignas(8) char buffer[8192];
-    long got;
-    while ((got = arch::syscall(SYS_getdents64, fd.get(), buffer, sizeof buffer)) > 0) {
-        for (long at = 0; at < got;) {
-            const auto* entry = reinterpret_cast<const dirent64*>(buffer + at);
-            if (entry->d_name[0] != '.')
-                add_of_thread(tasks + "/" + entry->d_name, levels, ours, children);
-            at += entry->d_reclen;
-        }
-    }
-    if (got < 0)
-        return system_error(int(-got), "cannot list the threads of the process");
+    const int error = for_each_name(fd.get(), [&](std::string_view name) {
+        if (name[0] != '.')
+            add_of_thread(tasks + "/" + name.data(), levels, ours, children);
+    });
+    if (error)
+        return system_error(error, "cannot list the threads of the process");
     return children;
 }
 

@@ -1,5 +1,6 @@
 #include "process/kept_from_forks.h"
 
+#include "base/proc.h"
 #include "base/unique_fd.h"
 #include "process/memory.h"
 #include "process/memory_map.h"
@@ -26,13 +27,10 @@ bool stays_given(const MemoryMapEntry& e) {
 } // namespace
 
 Result<std::uint64_t> mapped_pages(const std::string& directory) {
-    UniqueFd statm(open((directory + "/statm").c_str(), O_RDONLY | O_CLOEXEC));
-    char text[128];
-    const ssize_t got = statm ? read(statm.get(), text, sizeof text - 1) : -1;
-    if (got <= 0)
-        return system_error(errno, "cannot read " + directory + "/statm", "mount /proc");
-    text[got] = '\0';
-    return std::strtoull(text, nullptr, 10);
+    std::string text;
+    if (const int error = read_text(AT_FDCWD, (directory + "/statm").c_str(), text))
+        return system_error(error, "cannot read " + directory + "/statm", "mount /proc");
+    return std::strtoull(text.c_str(), nullptr, 10);
 }
 
 Result<void> KeptFromForks::give(const std::string& directory) {

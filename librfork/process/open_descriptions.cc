@@ -2,10 +2,12 @@
 // So each is compared with those that look the same.
 #include "process/open_descriptions.h"
 
+#include "base/directory_names.h"
+#include "base/proc.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/kcmp.h>
 #include <sys/syscall.h>
@@ -15,23 +17,15 @@ namespace rfork::capture {
 namespace {
 
 Result<std::vector<int>> list(const Source& source) {
-    const int fd = openat(source.directory(), "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
+    const UniqueFd fd(openat(source.directory(), "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd)
         return system_error(errno, "cannot list the descriptors of the process");
     std::vector<int> numbers;
-    alignas(8) char buffer[4096];
-    long got;
-    while ((got = syscall(SYS_getdents64, fd, buffer, sizeof buffer)) > 0) {
-        for (long at = 0; at < got;) {
-            const auto* entry = reinterpret_cast<const dirent64*>(buffer + at);
-            if (entry->d_name[0] != '.')
-                numbers.push_back(std::atoi(entry->d_name));
-            at += entry->d_reclen;
-        }
-    }
-    const int error = errno;
-    close(fd);
-    if (got < 0)
+    const int error = for_each_name(fd.get(), [&numbers](std::string_view name) {
+        if (name[0] != '.')
+            numbers.push_back(std::atoi(name.data()));
+    });
+    if (error)
         return system_error(error, "cannot list the descriptors of the process");
     std::sort(numbers.begin(), numbers.end());
     return numbers;

@@ -1,7 +1,8 @@
 #include "process/posix_timers.h"
 
 #include "arch/arch.h"
-#include "base/unique_fd.h"
+#include "base/clock.h"
+#include "base/proc.h"
 #include "format/records/pending_signal.h"
 
 #include <algorithm>
@@ -18,10 +19,6 @@ namespace rfork::capture {
 namespace {
 
 constexpr char list_of_timers[] = "/proc/self/timers";
-
-std::uint64_t nanoseconds(const timespec& time) {
-    return std::uint64_t(time.tv_sec) * 1000000000 + std::uint64_t(time.tv_nsec);
-}
 
 // A cursor over text that the kernel wrote; once something is not as expected, it stays `lost`.
 class Cursor {
@@ -125,16 +122,12 @@ Result<std::vector<PosixTimer>> parse_posix_timers(const std::string& text) {
 }
 
 Result<std::vector<PosixTimer>> ask_posix_timers() {
-    UniqueFd fd(int(arch::syscall(SYS_openat, AT_FDCWD, list_of_timers, O_RDONLY | O_CLOEXEC)));
-    if (fd.get() == -ENOENT)
-        return ask_without_list();
     std::string text;
-    char buffer[4096];
-    long got = fd.get();
-    while (got >= 0 && (got = arch::syscall(SYS_read, fd.get(), buffer, sizeof buffer)) > 0)
-        text.append(buffer, std::size_t(got));
-    if (got < 0)
-        return system_error(int(-got), std::string("cannot read ") + list_of_timers,
+    const int error = read_text(AT_FDCWD, list_of_timers, text);
+    if (error == ENOENT)
+        return ask_without_list();
+    if (error)
+        return system_error(error, std::string("cannot read ") + list_of_timers,
                             "mount /proc, and allow more open files (ulimit -n)");
     Result<std::vector<PosixTimer>> timers = parse_posix_timers(text);
     if (timers)

@@ -1,6 +1,6 @@
 #include "process/private_copy.h"
 
-#include "base/unique_fd.h"
+#include "base/proc.h"
 #include "process/memory.h"
 #include "process/own_pages.h"
 
@@ -53,14 +53,9 @@ Result<void> replace(const image::Mapping& m, Range part) {
 } // namespace
 
 Result<bool> has_shared_anonymous_memory(std::span<const Range> own) {
-    UniqueFd maps(open("/proc/self/maps", O_RDONLY | O_CLOEXEC));
-    if (!maps)
-        return system_error(errno, "cannot read /proc/self/maps", "mount /proc");
     std::string text;
-    char buffer[16 * 1024];
-    ssize_t got;
-    while ((got = read(maps.get(), buffer, sizeof buffer)) > 0)
-        text.append(buffer, std::size_t(got));
+    if (const int error = read_text(AT_FDCWD, "/proc/self/maps", text))
+        return system_error(error, "cannot read /proc/self/maps", "mount /proc");
     for (const char* name : {"/dev/zero (deleted)", "[anon_shmem:"})
         for (std::size_t at = 0; (at = text.find(name, at)) != std::string::npos; ++at) {
             const std::size_t line = text.rfind('\n', at) + 1; // npos + 1 is the first

@@ -1,6 +1,6 @@
 #include "process/program_vdso.h"
 
-#include "base/unique_fd.h"
+#include "base/proc.h"
 #include "process/own_memory.h"
 
 #include <cstdlib>
@@ -89,12 +89,7 @@ std::uint64_t size_in_memory(std::uint64_t object) {
 
 // The running kernel's, found by its name.
 void add_kernels_vdso(std::vector<Range>& code) {
-    UniqueFd maps(open("/proc/self/maps", O_RDONLY | O_CLOEXEC));
-    std::string text;
-    char buffer[16 * 1024];
-    ssize_t got;
-    while (maps && (got = read(maps.get(), buffer, sizeof buffer)) > 0)
-        text.append(buffer, std::size_t(got));
+    const std::string text = text_of("/proc/self/maps");
     const std::size_t name = text.find("[vdso]");
     if (name == std::string::npos)
         return;

@@ -1,15 +1,17 @@
 #include "process/self.h"
 
 #include "ask/thread_query.h"
+#include "base/clock.h"
+#include "base/proc.h"
 #include "format/records/attributes.h"
 #include "format/records/pending_signal.h"
 #include "process/landlock.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <fcntl.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
@@ -139,14 +141,8 @@ bool is_from_kernel(const PendingSignal& signal, int number) {
     return info.number == number && info.code == SI_KERNEL;
 }
 
-std::string read_status_of(const std::string& pid) {
-    std::string status;
-    UniqueFd file(::open(("/proc/" + pid + "/status").c_str(), O_RDONLY | O_CLOEXEC));
-    char buffer[4096];
-    ssize_t got;
-    while (file && (got = ::read(file.get(), buffer, sizeof buffer)) > 0)
-        status.append(buffer, std::size_t(got));
-    return status;
+std::string status_of(const std::string& pid) {
+    return text_of("/proc/" + pid + "/status");
 }
 
 std::string parent_in(const std::string& status) {
@@ -168,13 +164,13 @@ bool has_own_seccomp_filter(std::string status) {
     if (mode != SECCOMP_MODE_FILTER)
         return mode == SECCOMP_MODE_STRICT;
     for (int i = 0; i < tries && !status.empty(); ++i) {
-        const std::string parents = read_status_of(parent_in(status));
+        const std::string parents = status_of(parent_in(status));
         if (filters_in(status) <= filters_in(parents))
             return false;
         if (filters_in(parents) > 0) // it lives, and has fewer
             return true;
         ::poll(nullptr, 0, pause_ms);
-        status = read_status_of(field(status, "Pid"));
+        status = status_of(field(status, "Pid"));
     }
     return true;
 }
@@ -188,9 +184,9 @@ void ask_name_of_ended_main(const std::string& directory, KernelFacts& facts) {
     const std::string process = process_directory(directory);
     if (process == directory)
         return;
-    UniqueFd file(::open((process + "/comm").c_str(), O_RDONLY | O_CLOEXEC));
-    const ssize_t got = file ? ::read(file.get(), facts.name_of_ended_main, 16) : 0;
-    facts.name_of_ended_main[got > 0 ? got - 1 : 0] = '\0'; // the newline
+    const std::string name = text_of(process + "/comm"); // and a newline
+    if (!name.empty())
+        name.copy(facts.name_of_ended_main, std::min(name.size() - 1, std::size_t(15)));
 }
 
 // Of the thread whose tid is the pid.
@@ -303,11 +299,10 @@ Result<UniqueFd> Self::descriptor(int number) const {
 
 // Of the copy, which has it from the process; among the files of a thread it is not.
 std::uint32_t Self::core_filter() const {
-    UniqueFd file(::open("/proc/self/coredump_filter", O_RDONLY | O_CLOEXEC));
-    char text[16] = {};
-    if (!file || ::read(file.get(), text, sizeof text - 1) <= 0)
+    const std::string text = text_of("/proc/self/coredump_filter");
+    if (text.empty())
         return kinds::default_core_filter; // a kernel without core files
-    return std::uint32_t(std::strtoul(text, nullptr, 16));
+    return std::uint32_t(std::strtoul(text.c_str(), nullptr, 16));
 }
 
 // The copy's, which is the caller's.
@@ -338,9 +333,7 @@ Result<UniqueFd> Self::socket(int domain, int type, int protocol) const {
 }
 
 std::int64_t Self::clock(int id) const {
-    timespec time{};
-    arch::syscall(SYS_clock_gettime, id, &time);
-    return std::int64_t(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+    return std::int64_t(clock_ns(id));
 }
 
 kinds::Limit Self::limit(unsigned resource) const {

@@ -4,6 +4,7 @@
 
 #include "arch/arch.h"
 #include "ask/process_query.h"
+#include "base/proc.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "process/beginnings.h"
@@ -59,8 +60,5 @@ class Source {
   protected:
     ~Source() = default;
 };
-
-// The value behind "name:" in the text of /proc/PID/status and its like; "" if it is not there.
-std::string field(const std::string& text, const char* name);
 
 } // namespace rfork::capture

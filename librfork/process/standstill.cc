@@ -1,5 +1,7 @@
 #include "process/standstill.h"
 
+#include "base/clock.h"
+
 #include <cerrno>
 #include <csignal>
 #include <ctime>
@@ -22,12 +24,6 @@ constexpr std::uint32_t one_more_met = 1u << 28; // above all tids
 
 // What the helper is asked for, in this order.
 enum : std::uint32_t { to_stop = 1, to_read_pending, to_park, to_rescue, to_end };
-
-std::uint64_t now_ns() {
-    timespec t{};
-    arch::syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &t);
-    return std::uint64_t(t.tv_sec) * 1'000'000'000 + std::uint64_t(t.tv_nsec);
-}
 
 // Not private: the kernel's own wake-up at a thread's end is not (CLONE_CHILD_CLEARTID).
 void wait_while(std::uint32_t& word, std::uint32_t value) {
@@ -191,7 +187,7 @@ void Standstill::help() {
     arch::syscall(SYS_rt_sigaction, SIGCHLD, &by_default, nullptr, sizeof by_default.mask);
     for (std::uint32_t met = 0, next; (next = next_request(met)) != to_end; met = next) {
         if (next == to_stop) {
-            began_ = now_ns();
+            began_ = monotonic_ns();
             outcome_ = tracer_.stop();
         } else if (next == to_park) {
             outcome_ = tracer_.park();
@@ -204,7 +200,7 @@ void Standstill::help() {
         set(helper_, helper_ + one_more_met);
     }
     tracer_.release();
-    duration_ = now_ns() - began_;
+    duration_ = monotonic_ns() - began_;
 }
 
 std::uint32_t Standstill::next_request(std::uint32_t met) {

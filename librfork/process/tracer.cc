@@ -2,6 +2,7 @@
 #include "process/tracer.h"
 
 #include "arch/x86_64/tracee.h"
+#include "base/clock.h"
 #include "process/restarted_calls.h"
 #include "process/rseq.h"
 
@@ -22,12 +23,6 @@ namespace {
 
 constexpr std::uint64_t patience_ns = 10'000'000'000;
 constexpr std::uint64_t all_signals = ~std::uint64_t(0);
-
-std::uint64_t now_ns() {
-    timespec t{};
-    arch::syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &t);
-    return std::uint64_t(t.tv_sec) * 1'000'000'000 + std::uint64_t(t.tv_nsec);
-}
 
 template <class Address, class Data>
 long trace(unsigned request, pid_t tid, Address address, Data data) {
@@ -78,7 +73,7 @@ Error died(pid_t tid) {
 
 // Waits for a change of any tracee; SIGCHLD is blocked, and stays pending from when it came.
 bool wait_for_change(std::uint64_t deadline) {
-    const std::uint64_t now = now_ns();
+    const std::uint64_t now = monotonic_ns();
     if (now >= deadline)
         return false;
     const std::uint64_t set = bit(SIGCHLD), left = deadline - now;
@@ -121,7 +116,7 @@ bool keep_going(pid_t tid) {
 } // namespace
 
 Result<void> Tracer::stop() {
-    deadline_ = now_ns() + patience_ns;
+    deadline_ = monotonic_ns() + patience_ns;
     Result<void> done = stop_all();
     for (std::size_t i = 0; done && i < tracees_.size(); ++i)
         done = read(tracees_[i]);
@@ -148,7 +143,7 @@ Result<void> Tracer::stop_all() {
         if (!*any) {
             if (tracees_.size() + 1 + ended == count_threads())
                 return {};
-            if (now_ns() > deadline_)
+            if (monotonic_ns() > deadline_)
                 return Error{EAGAIN, "a thread of the process does not come to its end, nor does "
                                      "it stop: try again later"};
             arch::syscall(SYS_sched_yield);
@@ -399,7 +394,7 @@ std::uint64_t set_for(std::int32_t tid, const std::vector<PendingSignal>& signal
 Result<void> Tracer::read_pending(std::uint64_t callers, std::vector<PendingSignal>& to) {
     Tracee caller;
     caller.tid = caller_;
-    deadline_ = now_ns() + patience_ns;
+    deadline_ = monotonic_ns() + patience_ns;
     if (long r = trace(PTRACE_SEIZE, caller_, 0, 0); r < 0)
         return cannot_stop(caller_, int(-r));
     trace(PTRACE_INTERRUPT, caller_, 0, 0);
@@ -454,7 +449,7 @@ Result<void> Tracer::query() {
         if (arch::syscall(SYS_futex, &queries_[first].answered, FUTEX_WAIT_PRIVATE, 0, &a_moment,
                           nullptr, 0) != -ETIMEDOUT)
             continue;
-        if (now_ns() > deadline_)
+        if (monotonic_ns() > deadline_)
             return Error{EAGAIN, "thread " + std::to_string(tracees_[first].tid) +
                                      " has not answered for ten seconds: this host has too much to "
                                      "do; try again later"};
@@ -535,7 +530,7 @@ bool Tracer::rescue(const Tracee& tracee) {
     trace(PTRACE_INTERRUPT, tracee.tid, 0, 0);
     Tracee now;
     now.tid = tracee.tid;
-    deadline_ = now_ns() + patience_ns;
+    deadline_ = monotonic_ns() + patience_ns;
     if (!wait_until_stopped(now))
         return false;
     if (now.stopped && read_position(now)) {

@@ -2,13 +2,12 @@
 // end while it is read, so whoever stops them reads it again, and counts (tracer.cc).
 #include "process/tracer.h"
 
+#include "base/directory_names.h"
+#include "base/proc.h"
 #include "base/unique_fd.h"
-#include "process/source.h"
 
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -17,20 +16,12 @@
 namespace rfork::capture {
 
 std::string Tracer::status_of(const std::string& name) const {
-    UniqueFd file(open((directory_ + "/task/" + name + "/status").c_str(), O_RDONLY | O_CLOEXEC));
-    std::string text; // a user in many groups has a long one
-    char buffer[4096];
-    ssize_t got;
-    while (file && (got = ::read(file.get(), buffer, sizeof buffer)) > 0)
-        text.append(buffer, std::size_t(got));
-    return text;
+    return text_of(directory_ + "/task/" + name + "/status");
 }
 
 // The names in /proc are of the pid namespace that it was mounted in, which need not be ours.
 pid_t Tracer::tid_of(const std::string& name) const {
-    const std::string numbers = field(status_of(name), "NSpid");
-    const std::size_t last = numbers.find_last_of(" \t");
-    return pid_t(std::atoi(numbers.c_str() + (last == std::string::npos ? 0 : last + 1)));
+    return own_id_in(status_of(name));
 }
 
 Result<std::vector<Tracer::Task>> Tracer::list() const {
@@ -41,35 +32,24 @@ Result<std::vector<Tracer::Task>> Tracer::list() const {
     const bool foreign = readlink("/proc/self", self, sizeof self - 1) <= 0 ||
                          std::atoi(self) != int(arch::syscall(SYS_getpid));
     std::vector<Task> tasks;
-    alignas(8) char buffer[8192];
-    long got;
-    while ((got = arch::syscall(SYS_getdents64, fd.get(), buffer, sizeof buffer)) > 0) {
-        for (long at = 0; at < got;) {
-            const auto* entry = reinterpret_cast<const dirent64*>(buffer + at);
-            at += entry->d_reclen;
-            if (entry->d_name[0] == '.')
-                continue;
-            Task task{entry->d_name, 0};
-            task.tid = foreign ? tid_of(task.name) : std::atoi(task.name.c_str());
-            if (task.tid)
-                tasks.push_back(std::move(task));
-        }
-    }
-    if (got < 0)
-        return system_error(int(-got), "cannot list the threads of the process");
+    const int error = for_each_name(fd.get(), [&](std::string_view name) {
+        if (name[0] == '.')
+            return;
+        Task task{std::string(name), 0};
+        task.tid = foreign ? tid_of(task.name) : std::atoi(task.name.c_str());
+        if (task.tid)
+            tasks.push_back(std::move(task));
+    });
+    if (error)
+        return system_error(error, "cannot list the threads of the process");
     return tasks;
 }
 
 // A thread that has ended is listed until it is waited for; the main thread, as long as there are
 // others.
 bool Tracer::has_ended(const Task& task) const {
-    UniqueFd file(
-        open((directory_ + "/task/" + task.name + "/stat").c_str(), O_RDONLY | O_CLOEXEC));
-    char text[256];
-    const ssize_t got = file ? ::read(file.get(), text, sizeof text - 1) : 0;
-    text[got > 0 ? got : 0] = '\0';
-    const char* name_end = std::strrchr(text, ')');
-    return !name_end || name_end[2] == 'Z' || name_end[2] == 'X';
+    const std::string fields = fields_in_stat(text_of(directory_ + "/task/" + task.name + "/stat"));
+    return fields.empty() || fields[0] == 'Z' || fields[0] == 'X';
 }
 
 // With those that have ended and have not been waited for.

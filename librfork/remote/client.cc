@@ -1,5 +1,6 @@
 #include "remote/client.h"
 
+#include "base/clock.h"
 #include "base/printable.h"
 #include "base/unique_fd.h"
 #include "base/watched_fd.h"
@@ -8,7 +9,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <optional>
 #include <poll.h>
 #include <sys/socket.h>
@@ -29,19 +29,11 @@ constexpr int refused_patience_ms = 1500;
 constexpr int not_borne_out_patience_ms = 1000;
 
 std::int64_t now_ns() {
-    timespec t{};
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return std::int64_t(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
+    return std::int64_t(libc_clock_ns(CLOCK_MONOTONIC));
 }
 
 std::int64_t now_ms() {
     return now_ns() / 1'000'000;
-}
-
-std::uint64_t realtime_ns() {
-    timespec t{};
-    clock_gettime(CLOCK_REALTIME, &t);
-    return std::uint64_t(t.tv_sec) * 1000000000 + std::uint64_t(t.tv_nsec);
 }
 
 // The longest for which an honest rexecd says "working", and a little: then it must be another who
@@ -125,7 +117,7 @@ class Conversation {
         if (!begun_)
             return;
         send();
-        reply_.first_sent = realtime_ns();
+        reply_.first_sent = libc_clock_ns(CLOCK_REALTIME);
     }
 
     void converse() {

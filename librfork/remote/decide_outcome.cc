@@ -1,5 +1,6 @@
 #include "remote/decide_outcome.h"
 
+#include "base/clock.h"
 #include "base/notice.h"
 #include "base/result.h"
 
@@ -7,7 +8,6 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
-#include <ctime>
 #include <poll.h>
 #include <unistd.h>
 
@@ -61,9 +61,7 @@ class Absence {
 } // namespace
 
 std::int64_t boottime_ms() {
-    timespec t{};
-    clock_gettime(CLOCK_BOOTTIME, &t);
-    return std::int64_t(t.tv_sec) * 1000 + t.tv_nsec / 1'000'000;
+    return std::int64_t(libc_clock_ns(CLOCK_BOOTTIME) / 1'000'000);
 }
 
 Outcome decide_outcome(const Undecided& copy) {

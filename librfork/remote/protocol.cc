@@ -3,11 +3,11 @@
 // was missing or not as it must be. A message counts only if the Reader ends content and empty.
 #include "remote/protocol.h"
 
+#include "base/clock.h"
 #include "remote/random.h"
 
 #include <algorithm>
 #include <cstring>
-#include <ctime>
 #include <sodium/crypto_auth_hmacsha512256.h>
 
 namespace rfork::remote {
@@ -104,13 +104,6 @@ class Reader {
     std::span<const std::uint8_t> rest_;
     bool good_ = true;
 };
-
-std::uint64_t realtime_now() {
-    timespec now;
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
-           static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 void write_what_is_asked(Writer& body, const Message& request) {
     body.number(request.user);
@@ -217,7 +210,7 @@ Datagram seal(Message message, const Key& key) {
     Writer body(body_bytes);
     write_body(body, message);
 
-    message.time = realtime_now();
+    message.time = libc_clock_ns(CLOCK_REALTIME);
     if (message.nonce == 0)
         message.nonce = new_nonce();
 

@@ -1,6 +1,7 @@
 #include "remote/user_directory.h"
 
 #include "base/directory_names.h"
+#include "base/proc.h"
 #include "format/ticket.h"
 #include "remote/spool.h"
 
@@ -23,18 +24,9 @@ constexpr int directory_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 // A user namespace may call a user by another number than other hosts do. Its map names the
 // number in the namespace around it, which is as far as a process can see.
 uid_t outer_number(uid_t user) {
-    UniqueFd map(open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC));
-    char text[4096];
-    const ssize_t size = map ? read(map.get(), text, sizeof text - 1) : 0;
-    if (size <= 0)
-        return user;
-    text[size] = '\0';
-    unsigned inside, outside, count;
-    int used = 0;
-    for (const char* line = text;
-         std::sscanf(line, "%u %u %u%n", &inside, &outside, &count, &used) == 3; line += used)
-        if (user >= inside && user - inside < count)
-            return outside + (user - inside);
+    for (const UserRange& range : known_users())
+        if (user >= range.inside && user - range.inside < range.count)
+            return range.outside + (user - range.inside);
     return user;
 }
 

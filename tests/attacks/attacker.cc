@@ -121,8 +121,8 @@ int ask(const std::string& host, Message message, int count) {
     }
     const char* wait_ms = std::getenv("ATTACKER_WAIT_MS");
     const std::uint64_t deadline =
-        test::realtime_ns() + std::stoull(wait_ms ? wait_ms : "5000") * 1'000'000;
-    for (std::uint64_t now; (now = test::realtime_ns()) < deadline;) {
+        rfork::realtime_ns() + std::stoull(wait_ms ? wait_ms : "5000") * 1'000'000;
+    for (std::uint64_t now; (now = rfork::realtime_ns()) < deadline;) {
         auto received = rexecd.receive(int((deadline - now) / 1'000'000) + 1);
         auto answer = received ? remote::open(*received, secret) : std::nullopt;
         if (!answer || !test::same_id(answer->request, message.request))
@@ -146,8 +146,8 @@ int change(const std::string& host, Message message, const std::string& other) {
     Message changed = message;
     changed.user = changed.outer_user = std::uint32_t(std::stoul(other));
     rexecd.send(remote::seal(message, secret));
-    const std::uint64_t deadline = test::realtime_ns() + 10'000'000'000;
-    while (test::realtime_ns() < deadline) {
+    const std::uint64_t deadline = rfork::realtime_ns() + 10'000'000'000;
+    while (rfork::realtime_ns() < deadline) {
         rexecd.send(remote::seal(changed, secret));
         auto received = rexecd.receive(1);
         auto answer = received ? remote::open(*received, secret) : std::nullopt;
@@ -195,9 +195,9 @@ int flood(const std::string& host, const std::string& kind, int seconds) {
         users.push_back(user);
     const std::string directory = from_environment("DIRECTORY", "");
 
-    const std::uint64_t end = test::realtime_ns() + std::uint64_t(seconds) * 1'000'000'000;
+    const std::uint64_t end = rfork::realtime_ns() + std::uint64_t(seconds) * 1'000'000'000;
     std::size_t count = 0;
-    for (; test::realtime_ns() < end; ++count) {
+    for (; rfork::realtime_ns() < end; ++count) {
         Message message = request_for(users[count / sockets.size() % users.size()], directory,
                                       "rfork." + remote::id_text(remote::new_id()));
         if (directory.empty())
@@ -227,17 +227,17 @@ pid_t last_process() {
 int stop_what_comes(pid_t process, int seconds) {
     const pid_t from = last_process() + 1;
     ::kill(process, SIGKILL);
-    const std::uint64_t end = test::realtime_ns() + std::uint64_t(seconds) * 1'000'000'000;
+    const std::uint64_t end = rfork::realtime_ns() + std::uint64_t(seconds) * 1'000'000'000;
     int stopped = 0;
-    while (test::realtime_ns() < end)
+    while (rfork::realtime_ns() < end)
         for (pid_t next = from; next < from + 100; ++next)
             stopped += ::kill(next, SIGSTOP) == 0;
     return std::printf("%s\n", stopped ? "stopped something" : "stopped nothing"), 0;
 }
 
 int watch(int seconds) {
-    const std::uint64_t end = test::realtime_ns() + std::uint64_t(seconds) * 1'000'000'000;
-    while (test::realtime_ns() < end) {
+    const std::uint64_t end = rfork::realtime_ns() + std::uint64_t(seconds) * 1'000'000'000;
+    while (rfork::realtime_ns() < end) {
         const pid_t last = last_process();
         for (pid_t process = last - 20; process < last + 10; ++process) {
             char buffer[4096];

@@ -122,8 +122,9 @@ int main(int argc, char** argv) {
             rexecd.send(datagram);
     };
     send();
-    const std::uint64_t deadline = test::realtime_ns() + std::uint64_t(options.wait_ms) * 1'000'000;
-    for (std::uint64_t now; (now = test::realtime_ns()) < deadline;) {
+    const std::uint64_t deadline =
+        rfork::realtime_ns() + std::uint64_t(options.wait_ms) * 1'000'000;
+    for (std::uint64_t now; (now = rfork::realtime_ns()) < deadline;) {
         const int left_ms = int((deadline - now) / 1'000'000) + 1;
         auto received = rexecd.receive(options.once ? left_ms : std::min(left_ms, again_ms));
         auto answer = received ? remote::open(*received, key) : std::nullopt;

@@ -1,6 +1,8 @@
 // What the hostile clients share: a socket, and datagrams that seal() would not make.
 #pragma once
 
+#include "base/clock.h"
+#include "base/proc.h"
 #include "image/reader.h"
 #include "remote/address.h"
 #include "remote/key.h"
@@ -48,12 +50,6 @@ inline void put(remote::Datagram& datagram, std::size_t at, std::uint64_t value,
         datagram.at(at + std::size_t(i)) = static_cast<std::uint8_t>(value >> (8 * i));
 }
 
-inline std::uint64_t realtime_ns() {
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    return std::uint64_t(now.tv_sec) * 1'000'000'000 + std::uint64_t(now.tv_nsec);
-}
-
 // What seal() makes, without its MAC, stamped as many seconds off.
 inline remote::Datagram content_of(const remote::Message& message, const remote::Key& key,
                                    long offset_seconds = 0) {
@@ -64,13 +60,10 @@ inline remote::Datagram content_of(const remote::Message& message, const remote:
 
 // In a user namespace he may have another number than outside, where directories are named.
 inline uid_t number_here(uid_t outer) {
-    unsigned inside = 0, outside = 0, count = 0;
-    if (FILE* map = std::fopen("/proc/self/uid_map", "re")) {
-        if (std::fscanf(map, "%u %u %u", &inside, &outside, &count) != 3)
-            count = 0;
-        std::fclose(map);
-    }
-    return outer >= outside && outer - outside < count ? inside + (outer - outside) : outer;
+    for (const UserRange& range : known_users())
+        if (outer >= range.outside && outer - range.outside < range.count)
+            return range.inside + (outer - range.outside);
+    return outer;
 }
 
 // "<directory>/<ticket>", of whoever owns that directory in the spool.

@@ -123,9 +123,9 @@ class Stranger {
     }
 
     void flood(int seconds) {
-        const std::uint64_t end = test::realtime_ns() + std::uint64_t(seconds) * 1'000'000'000;
+        const std::uint64_t end = rfork::realtime_ns() + std::uint64_t(seconds) * 1'000'000'000;
         long authenticated = 0;
-        while (test::realtime_ns() < end)
+        while (rfork::realtime_ns() < end)
             for (int i = 0; i < 100; ++i, ++sent)
                 if (random_() % 2) {
                     rexecd_.send(noise(random_() % 1500));

@@ -44,7 +44,7 @@ Result<void> add(const Source& source, ProcessSnapshot& process, const OpenDescr
     record.count = number_in(d.info, "eventfd-count", 16);
     if (record.count == overflown)
         return cannot_carry(d, "has a counter that has overflown, which an image cannot carry");
-    if (capture::field(d.info, "eventfd-semaphore").empty()) {
+    if (field(d.info, "eventfd-semaphore").empty()) {
         const Result<bool> semaphore = is_semaphore(source, d, record.count);
         if (!semaphore)
             return semaphore.error();

@@ -1,6 +1,6 @@
 // Files with a name, and the standard streams. What each type of file needs is decided in one
 // function a type; what nobody recognises is refused by name.
-#include "base/unique_fd.h"
+#include "base/proc.h"
 #include "format/records/open_file.h"
 #include "objects/descriptors.h"
 #include "process/collectors.h"
@@ -123,14 +123,10 @@ Result<FileType> recognise(const OpenDescription& d) {
     return cannot_carry(d, "is of a kind that an image cannot carry yet");
 }
 
-// Which run of which machine this is.
+// Which run of which machine this is: the machine's, and the same for all its processes.
 std::string read_boot_id() {
-    char id[64];
-    const UniqueFd file(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
-    ssize_t size = file ? read(file.get(), id, sizeof id) : 0;
-    while (size > 0 && id[size - 1] == '\n')
-        --size;
-    return std::string(id, std::size_t(size > 0 ? size : 0));
+    std::string id = text_of("/proc/sys/kernel/random/boot_id");
+    return id.substr(0, id.find('\n'));
 }
 
 std::uint64_t number_of(dev_t device) {

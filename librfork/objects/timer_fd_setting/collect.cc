@@ -27,7 +27,7 @@ struct Setting {
 
 std::uint64_t time_in(const std::string& info, const char* name) {
     unsigned long long seconds = 0, nanoseconds = 0;
-    std::sscanf(capture::field(info, name).c_str(), "(%llu, %llu)", &seconds, &nanoseconds);
+    std::sscanf(field(info, name).c_str(), "(%llu, %llu)", &seconds, &nanoseconds);
     return seconds * second + nanoseconds;
 }
 

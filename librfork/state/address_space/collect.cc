@@ -10,18 +10,15 @@
 namespace rfork::kinds {
 namespace {
 
-// The fields of /proc/PID/stat behind the name, which may itself contain blanks and parentheses;
-// the first is field 3 in the numbering of proc(5).
+// The first is field 3 in the numbering of proc(5), a letter.
 std::vector<std::uint64_t> stat_fields(const std::string& text) {
+    const std::string behind_name = fields_in_stat(text);
     std::vector<std::uint64_t> fields;
-    const std::size_t name_end = text.rfind(')');
-    if (name_end == std::string::npos)
-        return fields;
-    const char* at = text.c_str() + name_end + 2;
+    const char* at = behind_name.c_str();
     while (*at && *at != '\n') {
         char* end = nullptr;
         fields.push_back(std::strtoull(at, &end, 10));
-        at = end == at ? at + 1 : end; // field 3 is a letter
+        at = end == at ? at + 1 : end;
         while (*at == ' ')
             ++at;
     }

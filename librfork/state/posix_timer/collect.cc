@@ -49,9 +49,7 @@ std::int32_t own_tid(const Source& source, std::int32_t tid_in_proc) {
     const Result<std::string> status = source.read(name.c_str());
     if (!status)
         return 0;
-    const std::string tids = capture::field(*status, "NSpid");
-    const std::size_t last = tids.find_last_of(" \t");
-    const std::int32_t tid = std::atoi(tids.c_str() + (last == std::string::npos ? 0 : last + 1));
+    const std::int32_t tid = own_id_in(*status);
     return has_thread(source, tid) ? tid : 0;
 }
 

@@ -7,8 +7,7 @@ namespace rfork::kinds {
 
 Result<void> collect_umask(const capture::Source& source, capture::ProcessSnapshot& process) {
     UmaskRecord record{};
-    record.mask =
-        std::uint32_t(std::strtoul(capture::field(source.status(), "Umask").c_str(), nullptr, 8));
+    record.mask = std::uint32_t(std::strtoul(field(source.status(), "Umask").c_str(), nullptr, 8));
     process.records.add(image::Kind::umask, record);
     return {};
 }
