@@ -20,11 +20,12 @@
 namespace rfork::tool {
 namespace {
 
-Result<Elf64_Ehdr> read_core_header(int fd, const image::Header& header) {
-    if (header.core_size == 0)
+Result<Elf64_Ehdr> read_core_header(int fd, const image::Image& image) {
+    const image::Section* view = image.section(image::SectionKind::core_view, 1);
+    if (!view)
         return Error{ENODATA, "the image has no core view: it was written without one"};
     Elf64_Ehdr core;
-    ssize_t n = ::pread(fd, &core, sizeof core, static_cast<off_t>(header.core_header_offset));
+    ssize_t n = ::pread(fd, &core, sizeof core, static_cast<off_t>(view->offset));
     if (n < 0)
         return system_error(errno, "cannot read the header of the core view");
     if (n != sizeof core || std::memcmp(core.e_ident, ELFMAG, SELFMAG) != 0 ||
@@ -68,10 +69,10 @@ Result<void> write_core(const std::string& image_path, const std::string& core_p
     UniqueFd image(::open(image_path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!image)
         return system_error(errno, "cannot open " + image_path);
-    auto header = image::read_front(image.get());
-    if (!header)
-        return Error{header.error().code, image_path + ": " + header.error().sentence};
-    auto core_header = read_core_header(image.get(), *header);
+    auto checked = image::read_image(image.get());
+    if (!checked)
+        return Error{checked.error().code, image_path + ": " + checked.error().sentence};
+    auto core_header = read_core_header(image.get(), *checked);
     if (!core_header)
         return Error{core_header.error().code, image_path + ": " + core_header.error().sentence};
     if (same_file(image.get(), core_path))
@@ -81,7 +82,8 @@ Result<void> write_core(const std::string& image_path, const std::string& core_p
     if (core.fd() < 0)
         return system_error(errno, "cannot create a file beside " + core_path);
     Progress progress("copying " + printable(image_path));
-    if (auto copied = copy_file(image.get(), core.fd(), header->file_size, progress); !copied)
+    if (auto copied = copy_file(image.get(), core.fd(), checked->header().file_size, progress);
+        !copied)
         return Error{copied.error().code,
                      "cannot copy " + image_path + ": " + copied.error().sentence};
     if (::pwrite(core.fd(), &*core_header, sizeof *core_header, 0) !=

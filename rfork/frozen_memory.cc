@@ -10,10 +10,10 @@ std::string frozen_memory(int fd, const image::Image& image, std::uint64_t addre
     std::string memory(size, '\0');
     const std::uint64_t end = address + size;
     for (const image::Extent& extent : image.extents()) {
-        std::uint64_t from = std::max(address, extent.address);
-        std::uint64_t to = std::min(end, extent.address + extent.size);
-        if (from < to) {
-            auto offset = static_cast<off_t>(extent.file_offset + (from - extent.address));
+        std::uint64_t from = std::max(address, extent.at);
+        std::uint64_t to = std::min(end, extent.end());
+        if (from < to && extent.backing == 0) {
+            auto offset = static_cast<off_t>(extent.offset + (from - extent.at));
             (void)!::pread(fd, memory.data() + (from - address), to - from, offset);
         }
     }

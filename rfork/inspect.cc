@@ -32,7 +32,15 @@ void print(const std::vector<std::string>& list) {
         std::printf("%s\n", line.c_str());
 }
 
-std::vector<Line> describe_file(const std::string& path, int fd, const image::Header& header) {
+std::uint64_t size_of(const image::Image& image, image::SectionKind kind) {
+    std::uint64_t size = 0;
+    for (const image::Section* section : image.sections(kind))
+        size += section->size;
+    return size;
+}
+
+std::vector<Line> describe_file(const std::string& path, int fd, const image::Image& image) {
+    const image::Header& header = image.header();
     struct stat status {};
     ::fstat(fd, &status);
     std::uint64_t on_disk = static_cast<std::uint64_t>(status.st_blocks) * 512;
@@ -47,28 +55,28 @@ std::vector<Line> describe_file(const std::string& path, int fd, const image::He
                         (trusts ? "; trusts the files that it finds (RFORK_FILES)" : "")},
         {"size", format("%s, %s of it on disk", bytes_text(header.file_size).c_str(),
                         bytes_text(on_disk).c_str())},
-        {"parts",
-         format("front %s, metadata %s, core view %s, pages %s",
-                bytes_text(header.metadata_offset).c_str(),
-                bytes_text(header.metadata_size).c_str(), bytes_text(header.core_size).c_str(),
-                bytes_text(header.file_size - header.pages_offset).c_str())},
+        {"parts", format("front %s, metadata %s, core view %s, pages %s",
+                         bytes_text(header.metadata_offset).c_str(),
+                         bytes_text(header.metadata_size).c_str(),
+                         bytes_text(size_of(image, image::SectionKind::core_view)).c_str(),
+                         bytes_text(size_of(image, image::SectionKind::pages)).c_str())},
         {"stub", format("%#lx-%#lx", header.window.base, header.window.end)},
     };
 }
 
 Result<void> verify(const std::string& path, int fd, const image::Image& image) {
-    std::uint64_t all = 0, done = 0;
-    for (const image::Extent& extent : image.extents())
-        all += extent.size;
+    Result<image::PageVerifier> verifier = image::PageVerifier::open(fd, image);
+    if (!verifier)
+        return verifier.error();
     Progress progress("verifying " + printable(path));
-    std::vector<std::byte> buffer(image::extent_limit);
-    const HashUnit unit;
-    for (const image::Extent& extent : image.extents()) {
-        if (auto verified = image::verify_extent(fd, extent, buffer, unit); !verified)
-            return verified;
-        progress.at_byte(done += extent.size, all);
+    for (;;) {
+        const Result<std::optional<std::uint64_t>> done = verifier->next();
+        if (!done)
+            return done.error();
+        if (!*done)
+            return {};
+        progress.at_byte(**done, verifier->all());
     }
-    return {};
 }
 
 Error about(const std::string& path, const Error& error) {
@@ -85,7 +93,7 @@ Result<void> inspect(const std::string& path, const InspectOptions& options) {
     if (!image)
         return about(path, image.error());
 
-    print(describe_file(path, file.get(), image->header()));
+    print(describe_file(path, file.get(), *image));
     print(describe_records({file.get(), *image}));
     print(summarise_mappings(*image));
     if (options.verify) {

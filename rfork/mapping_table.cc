@@ -39,8 +39,8 @@ std::vector<std::uint64_t> carried_bytes(const image::Image& image) {
     auto extent = image.extents().begin();
     for (const Mapping& mapping : image.mappings()) {
         std::uint64_t bytes = 0;
-        for (; extent != image.extents().end() && extent->address < mapping.end; ++extent)
-            bytes += extent->size;
+        for (; extent != image.extents().end() && extent->at < mapping.end; ++extent)
+            bytes += extent->size();
         carried.push_back(bytes);
     }
     return carried;

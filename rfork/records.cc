@@ -554,17 +554,17 @@ void append(Lines& lines, Lines more) {
 std::vector<Line> describe_records(const FrozenProgram& program) {
     Lines lines;
     for (const Describer& describer : describers) {
-        for (image::Record record : program.image.records()) {
-            if (record.header().kind == describer.kind)
-                append(lines, describer.describe(program, record));
-        }
+        for (image::Records records : {program.image.objects(), program.image.state()})
+            for (image::Record record : records)
+                if (record.header().kind == describer.kind)
+                    append(lines, describer.describe(program, record));
     }
-    for (image::Record record : program.image.records()) {
-        if (!known(record.header().kind))
-            lines.push_back(
-                {format("kind %u", static_cast<unsigned>(record.header().kind)),
-                 format("%zu bytes that this release does not understand", record.bytes().size())});
-    }
+    for (image::Records records : {program.image.objects(), program.image.state()})
+        for (image::Record record : records)
+            if (!known(record.header().kind))
+                lines.push_back({format("kind %u", static_cast<unsigned>(record.header().kind)),
+                                 format("%zu bytes that this release does not understand",
+                                        record.bytes().size())});
     return lines;
 }
 

@@ -155,7 +155,8 @@ Result<std::uint64_t> try_to_write(const FreezeOrder& order, const capture::Snap
     Result<ImageFile> file = create(directory, order);
     if (!file)
         return file.error();
-    const Result<image::Written> written = image::write_image(snapshot, file->fd.get(), progress);
+    image::DescriptorSink sink(file->fd.get());
+    const Result<image::Written> written = image::write_image(snapshot, sink, progress);
     if (!written)
         return in_directory(order, written.error());
     const bool beside_others = file->has_name && !order.travels;

@@ -1,14 +1,17 @@
 // The image file: what the writer lays down and the stub, the tools and rexecd read.
 //
-// One file, two ELF views of the same bytes. `docs/image-format.md` draws it page by page:
+// One file, two ELF views of the same bytes, written from front to back. `docs/image-format.md`
+// draws it page by page:
 //
-//   file offset            what                                       mapped by exec at
-//   0                      ELF header + program headers (ET_EXEC)     -
-//   0x1000                 stub: position-independent code            window.base
-//   metadata_offset        Header, records, mappings, extents, strings          window.base + stub
-//   size (not in the file)      scratch: stub stack, frame, parked vDSO    behind the metadata
-//   core_offset            notes, core program headers, core header   -
-//   pages_offset           page data, page-aligned, in address order  by the stub itself
+//   what                                                          mapped by exec at
+//   ELF header and program headers (ET_EXEC)                      -
+//   stub: position-independent code                               window.base
+//   Header, sections, and the sections of the metadata            window.metadata
+//   (not in the file) stub's memory: stacks, frames, parked vDSO  behind the metadata
+//   core view: core header, notes, core program headers           -
+//   page data, page-aligned                                       by the stub itself
+//   hashes of the page data                                       read by the stub
+//   closing record                                                likewise
 //
 // This header is shared with freestanding code: fixed-size integers and nothing else. All offsets
 // called "offset" without more are from the start of the file; "string" is an offset into the
@@ -21,7 +24,7 @@
 namespace rfork::image {
 
 inline constexpr std::uint64_t page_size = 4096;
-inline constexpr std::uint32_t format_version = 1;
+inline constexpr std::uint32_t format_version = 2;
 inline constexpr char magic[8] = {'r', 'f', 'o', 'r', 'k', 'i', 'm', 'g'};
 
 // Data are checked in pieces of this many bytes, small enough to be still in the cache.
@@ -38,10 +41,33 @@ struct Secret {
     std::uint8_t bytes[32];
 };
 
-// A run of fixed-size entries within the metadata.
-struct Table {
-    std::uint64_t offset; // from the start of the metadata
-    std::uint64_t size;   // bytes
+// What a section holds. Those from `processes` to `strings` are the metadata: they lie in the part
+// of the file that is mapped with the stub, at multiples of 8.
+enum class SectionKind : std::uint16_t {
+    front = 1,     // ELF header, program headers, stub
+    processes,     // Process[]
+    objects,       // records of what processes refer to, and may share
+    state,         // records of the process `owner`
+    mappings,      // Mapping[] of the process `owner`
+    extents,       // Extent[] of the process `owner`
+    shared_memory, // Extent[] of the object `owner`
+    backings,      // Backing[]: where extents may lie beside this file
+    strings,
+    core_view, // an ELF header which, put at offset 0, makes the file a core; then what it refers
+               // to
+    pages,     // page data
+    hashes,    // std::uint64_t[], XXH3 of the bytes of each extent, in the order of the sections
+    closing,   // Closing: nothing is behind it
+};
+
+// The file is a list of these, in the order in which they lie there, without overlapping.
+struct Section {
+    SectionKind kind;
+    std::uint16_t must_understand; // 0: whoever does not know the kind can do without
+    std::uint32_t owner;           // the id of a process or an object; 0: none
+    std::uint64_t offset;
+    std::uint64_t size;
+    char name[16]; // for people
 };
 
 // Where the stub lives while it works; see "address plan" in docs/architecture.md.
@@ -49,6 +75,7 @@ struct Window {
     std::uint64_t base;     // where the stub's first page is mapped
     std::uint64_t metadata; // address of the Header below
     std::uint64_t scratch;  // first byte behind the metadata; zero-filled
+    std::uint64_t hashes;   // room for the sections `hashes` and `closing`
     std::uint64_t stacks;   // of the stub in all threads but the first, thread_stack_size each
     std::uint64_t frames;   // top of the stub's own stack; signal frames of the other threads
     std::uint64_t end;
@@ -81,18 +108,16 @@ struct Header {
     char magic[8];
     std::uint32_t version;
     std::uint32_t header_size;
-    std::uint32_t machine; // EM_X86_64
+    std::uint32_t machine;   // EM_X86_64
+    std::uint32_t page_size; // of which addresses, extents and parts of the file are multiples
     std::uint32_t flags;
+    std::uint32_t sections; // Section[sections] follow the header
     Id id;
     std::uint64_t created; // CLOCK_REALTIME, nanoseconds
 
     std::uint64_t file_size;
     std::uint64_t metadata_offset;
-    std::uint64_t metadata_size;
-    std::uint64_t core_offset;
-    std::uint64_t core_size;
-    std::uint64_t core_header_offset; // an ELF header which, put at offset 0, makes the file a core
-    std::uint64_t pages_offset;
+    std::uint64_t metadata_size; // with this header
 
     std::uint64_t front_hash;    // XXH3 of bytes [0, metadata_offset)
     std::uint64_t metadata_hash; // XXH3 of the metadata with this field zero
@@ -100,14 +125,28 @@ struct Header {
     Window window;
     std::int32_t descriptors[private_descriptors];
 
-    Table records;
-    Table mappings;
-    Table extents;
-    Table strings;
-
     // Of an image that travels: random, and known to nobody who cannot read the image. Who asks for
     // it to be run must know it (remote/protocol.h).
     Secret secret;
+};
+
+// Behind everything else: a stream that was cut short has none.
+struct Closing {
+    char magic[8];
+    Id id; // of the header
+    std::uint64_t file_size;
+    std::uint64_t hashes_hash; // XXH3 of the section `hashes`
+};
+inline constexpr char closing_magic[8] = {'r', 'f', 'o', 'r', 'k', 'e', 'n', 'd'};
+
+// As the frozen processes' own pid namespace had the numbers.
+struct Process {
+    std::uint32_t id; // from 1, ascending
+    std::int32_t pid;
+    std::int32_t parent;
+    std::int32_t process_group;
+    std::int32_t session;
+    std::uint32_t exit_signal; // what its parent gets when it ends
 };
 
 enum class MappingKind : std::uint32_t {
@@ -144,15 +183,36 @@ struct Mapping {
     std::uint32_t flags; // MappingFlags
     std::uint32_t name;  // string: file name, "[heap]", "[stack]" ...; for people, and file_shared
     std::uint64_t file_offset;   // file_content, vdso: where in the image
-    std::uint64_t origin_offset; // offset into the file called `name`
+    std::uint64_t origin_offset; // offset into the file called `name`, or into the object
+    std::uint32_t object;        // what is mapped, if processes can share it; else 0
+    std::uint32_t pad;
 };
 
-// Bytes of the file that belong at an address, not longer than extent_limit, in address order.
+// Where the bytes of an extent are: 0, in this file; n, in what entry n - 1 of the section
+// `backings` names. No image of this version is written with any; it is a place for images that
+// leave out what their parent or the target has.
+enum class BackingKind : std::uint32_t {
+    parent = 1,   // another image, by its id
+    build_id = 2, // a file of the target, by its build-id
+};
+
+struct Backing {
+    BackingKind kind;
+    std::uint32_t name; // string: a path where it may be found
+    std::uint32_t id_size;
+    std::uint32_t pad;
+    std::uint8_t id[32];
+};
+
+// Bytes that belong at an address of a process, or at an offset of an object; in their order.
 struct Extent {
-    std::uint64_t address;
-    std::uint64_t size;
-    std::uint64_t file_offset;
-    std::uint64_t hash; // XXH3 of the bytes
+    std::uint64_t at;
+    std::uint32_t pages;   // no more than extent_limit
+    std::uint32_t backing; // 0: this file
+    std::uint64_t offset;  // there
+
+    std::uint64_t size() const { return pages * page_size; }
+    std::uint64_t end() const { return at + size(); }
 };
 
 enum class Kind : std::uint16_t {
@@ -168,7 +228,8 @@ struct RecordHeader {
     std::uint32_t size;
 };
 
-static_assert(sizeof(Header) == 288 && sizeof(Mapping) == 48 && sizeof(Extent) == 32 &&
-              sizeof(RecordHeader) == 8);
+static_assert(sizeof(Header) == 208 && sizeof(Section) == 40 && sizeof(Closing) == 40 &&
+              sizeof(Process) == 24 && sizeof(Mapping) == 56 && sizeof(Backing) == 48 &&
+              sizeof(Extent) == 24 && sizeof(RecordHeader) == 8);
 
 } // namespace rfork::image

@@ -8,25 +8,21 @@
 namespace rfork::image {
 namespace {
 
-Result<void> check_table(const Header& header, const Table& table, std::uint64_t entry_size,
-                         std::string_view name) {
-    if (table.offset < sizeof(Header) || table.offset % 8 != 0 ||
-        !fits(table.offset, table.size, header.metadata_size) || table.size % entry_size != 0)
-        return damaged("its table of " + std::string(name) + " has an impossible size or place");
-    return {};
-}
-
 Result<void> check_identity(const Header& header) {
     if (std::memcmp(header.magic, magic, sizeof magic) != 0)
         return not_an_image("it is an ordinary executable");
-    if (header.version != format_version || header.header_size != sizeof(Header))
+    if (header.version != format_version)
         return Error{EPROTONOSUPPORT, "the image has format version " +
                                           std::to_string(header.version) + ", and only version " +
                                           std::to_string(format_version) +
                                           " can be read here: install the same release of rfork "
                                           "on both machines"};
-    if (header.machine != EM_X86_64)
-        return damaged("its two notes of its architecture differ");
+    if (header.header_size != sizeof(Header) || header.machine != EM_X86_64)
+        return damaged("its header makes no sense");
+    if (header.page_size != page_size)
+        return Error{ENOEXEC, "the image has pages of " + std::to_string(header.page_size) +
+                                  " bytes, and this machine has pages of " +
+                                  std::to_string(page_size) + ": resume it where it was frozen"};
     return {};
 }
 
@@ -40,34 +36,24 @@ Result<void> check_file_size(const Header& header, std::uint64_t size) {
     return {};
 }
 
-// The parts of the file follow one another; each begins where or behind where the last one ends.
 Result<void> check_layout(const Header& header) {
     if (header.metadata_size < sizeof(Header) || header.metadata_size > metadata_limit ||
-        !page_aligned(header.metadata_offset))
+        header.metadata_size % 8 != 0 || !page_aligned(header.metadata_offset))
         return damaged("its metadata have an impossible size or place");
-    if (!fits(header.metadata_offset, header.metadata_size, header.file_size))
+    if (!fits(header.metadata_offset, header.metadata_size, header.file_size) ||
+        header.file_size - header.metadata_offset - header.metadata_size < sizeof(Closing))
         return damaged("its metadata lie behind its end");
-
-    std::uint64_t metadata_end = header.metadata_offset + header.metadata_size;
-    if (header.core_offset < metadata_end ||
-        !fits(header.core_offset, header.core_size, header.file_size))
-        return damaged("its core view lies elsewhere than it should");
-    if (header.core_size != 0 && (header.core_header_offset < header.core_offset ||
-                                  !fits(header.core_header_offset - header.core_offset,
-                                        sizeof(Elf64_Ehdr), header.core_size)))
-        return damaged("the header of its core view lies outside it");
-
-    if (header.pages_offset < header.core_offset + header.core_size ||
-        header.pages_offset > header.file_size || !page_aligned(header.pages_offset))
-        return damaged("its pages lie elsewhere than they should");
+    if (!fits(sizeof(Header), header.sections * sizeof(Section), header.metadata_size))
+        return damaged("its list of sections is longer than its metadata");
     return {};
 }
 
 Result<void> check_window(const Header& header, const Front& front) {
     const Window& window = header.window;
     bool ordered = window.base < window.metadata && window.metadata < window.scratch &&
-                   window.scratch < window.stacks && window.stacks < window.frames &&
-                   window.frames <= window.end && window.end <= address_limit;
+                   window.scratch < window.hashes && window.hashes < window.stacks &&
+                   window.stacks < window.frames && window.frames <= window.end &&
+                   window.end <= address_limit;
     bool aligned = page_aligned(window.base) && page_aligned(window.metadata);
     if (!ordered || !aligned || header.metadata_size > window.scratch - window.metadata)
         return damaged("its stub's window makes no sense");
@@ -87,16 +73,6 @@ Result<void> check_window(const Header& header, const Front& front) {
     return {};
 }
 
-Result<void> check_table_places(const Header& header) {
-    if (auto checked = check_table(header, header.records, 8, "records"); !checked)
-        return checked;
-    if (auto checked = check_table(header, header.mappings, sizeof(Mapping), "mappings"); !checked)
-        return checked;
-    if (auto checked = check_table(header, header.extents, sizeof(Extent), "extents"); !checked)
-        return checked;
-    return check_table(header, header.strings, 1, "strings");
-}
-
 } // namespace
 
 // In this order: each relies on the ones before.
@@ -109,9 +85,7 @@ Result<void> check_header(const Header& header, const Front& front, std::uint64_
         return checked;
     if (auto checked = check_layout(header); !checked)
         return checked;
-    if (auto checked = check_window(header, front); !checked)
-        return checked;
-    return check_table_places(header);
+    return check_window(header, front);
 }
 
 } // namespace rfork::image

@@ -30,7 +30,7 @@ bool known(MappingKind kind) {
     return kind >= MappingKind::anonymous && kind <= MappingKind::vdso;
 }
 
-Result<void> check_mapping(const Mapping& mapping, const Image& image) {
+Result<void> check_mapping(const Mapping& mapping, const Image& image, const Section& pages) {
     const Header& header = image.header();
     if (mapping.start >= mapping.end || mapping.end > address_limit ||
         !page_aligned(mapping.start) || !page_aligned(mapping.end))
@@ -42,16 +42,16 @@ Result<void> check_mapping(const Mapping& mapping, const Image& image) {
     if (!image.string(mapping.name))
         return damaged("a mapping has no proper name");
     if (mapping.kind == MappingKind::file_content &&
-        (mapping.file_offset < header.pages_offset || !page_aligned(mapping.file_offset) ||
-         !fits(mapping.file_offset, mapping.end - mapping.start, header.file_size)))
+        (mapping.file_offset < pages.offset || !page_aligned(mapping.file_offset) ||
+         !fits(mapping.file_offset - pages.offset, mapping.end - mapping.start, pages.size)))
         return damaged("the content of a mapping lies outside its pages");
     return {};
 }
 
-Result<void> check_mappings(const Image& image) {
+Result<void> check_mappings(const Image& image, std::uint32_t process, const Section& pages) {
     std::uint64_t free_from = 0;
-    for (const Mapping& mapping : image.mappings()) {
-        if (auto checked = check_mapping(mapping, image); !checked)
+    for (const Mapping& mapping : image.mappings(process)) {
+        if (auto checked = check_mapping(mapping, image, pages); !checked)
             return checked;
         if (mapping.start < free_from)
             return damaged("its mappings overlap or are out of order");
@@ -60,38 +60,64 @@ Result<void> check_mappings(const Image& image) {
     return {};
 }
 
-Result<void> check_extent(const Extent& extent, const Mapping& mapping, const Header& header) {
-    if (extent.size == 0 || extent.size > extent_limit || !page_aligned(extent.size) ||
-        !page_aligned(extent.address) || !page_aligned(extent.file_offset))
+// Whatever it belongs to.
+Result<void> check_extent(const Extent& extent, const Image& image, const Section& pages) {
+    if (extent.pages == 0 || extent.pages > extent_limit / page_size || !page_aligned(extent.at) ||
+        !page_aligned(extent.offset) || extent.at > address_limit)
         return damaged("an extent has an impossible size");
-    if (extent.file_offset < header.pages_offset ||
-        !fits(extent.file_offset, extent.size, header.file_size))
+    if (extent.backing > image.backings().size())
+        return damaged("an extent lies in a file that is not named");
+    if (extent.backing == 0 && (extent.offset < pages.offset ||
+                                !fits(extent.offset - pages.offset, extent.size(), pages.size)))
         return damaged("an extent lies outside its pages");
-    if (extent.address < mapping.start ||
-        !fits(extent.address - mapping.start, extent.size, mapping.end - mapping.start))
+    return {};
+}
+
+Result<void> check_extent(const Extent& extent, const Mapping& mapping) {
+    if (extent.at < mapping.start ||
+        !fits(extent.at - mapping.start, extent.size(), mapping.end - mapping.start))
         return damaged("an extent belongs to no mapping");
     if (mapping.kind == MappingKind::vvar)
         return damaged("an extent belongs to the kernel's own pages");
     if (mapping.kind == MappingKind::file_content &&
-        extent.file_offset - mapping.file_offset != extent.address - mapping.start)
+        (extent.backing != 0 || extent.offset - mapping.file_offset != extent.at - mapping.start))
         return damaged("an extent lies elsewhere than its mapping");
     return {};
 }
 
 // Both tables ascend, so one walk through them side by side finds each extent's mapping.
-Result<void> check_extents(const Image& image) {
-    auto mapping = image.mappings().begin();
+Result<void> check_extents(const Image& image, std::uint32_t process, const Section& pages) {
+    const std::span<const Mapping> mappings = image.mappings(process);
+    auto mapping = mappings.begin();
     std::uint64_t free_from = 0;
-    for (const Extent& extent : image.extents()) {
-        if (extent.address < free_from)
-            return damaged("its extents overlap or are out of order");
-        while (mapping != image.mappings().end() && mapping->end <= extent.address)
-            ++mapping;
-        if (mapping == image.mappings().end())
-            return damaged("an extent belongs to no mapping");
-        if (auto checked = check_extent(extent, *mapping, image.header()); !checked)
+    for (const Extent& extent : image.extents(process)) {
+        if (auto checked = check_extent(extent, image, pages); !checked)
             return checked;
-        free_from = extent.address + extent.size;
+        if (extent.at < free_from)
+            return damaged("its extents overlap or are out of order");
+        while (mapping != mappings.end() && mapping->end <= extent.at)
+            ++mapping;
+        if (mapping == mappings.end())
+            return damaged("an extent belongs to no mapping");
+        if (auto checked = check_extent(extent, *mapping); !checked)
+            return checked;
+        free_from = extent.end();
+    }
+    return {};
+}
+
+Result<void> check_shared_memory(const Image& image, const Section& pages) {
+    for (const Section& s : image.sections()) {
+        if (s.kind != SectionKind::shared_memory)
+            continue;
+        std::uint64_t free_from = 0;
+        for (const Extent& extent : image.contents<Extent>(s)) {
+            if (auto checked = check_extent(extent, image, pages); !checked)
+                return checked;
+            if (extent.at < free_from)
+                return damaged("the extents of shared memory overlap or are out of order");
+            free_from = extent.end();
+        }
     }
     return {};
 }
@@ -99,13 +125,21 @@ Result<void> check_extents(const Image& image) {
 } // namespace
 
 Result<void> check_tables(const Image& image) {
-    if (auto checked = check_strings(image.string_table()); !checked)
+    if (auto checked = check_strings(image.table<std::byte>(SectionKind::strings)); !checked)
         return checked;
-    if (auto checked = check_records(image.record_table()); !checked)
+    if (auto checked = check_records(image.table<std::byte>(SectionKind::objects)); !checked)
         return checked;
-    if (auto checked = check_mappings(image); !checked)
-        return checked;
-    return check_extents(image);
+    const Section& pages = *image.section(SectionKind::pages);
+    for (const Process& process : image.processes()) {
+        const std::uint32_t id = process.id;
+        if (auto checked = check_records(image.table<std::byte>(SectionKind::state, id)); !checked)
+            return checked;
+        if (auto checked = check_mappings(image, id, pages); !checked)
+            return checked;
+        if (auto checked = check_extents(image, id, pages); !checked)
+            return checked;
+    }
+    return check_shared_memory(image, pages);
 }
 
 } // namespace rfork::image

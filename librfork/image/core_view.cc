@@ -8,9 +8,8 @@
 namespace rfork::image {
 namespace {
 
-using capture::Snapshot;
+using capture::ProcessSnapshot;
 
-constexpr std::uint64_t section_table_size = 1024; // of the executable view; see writer.cc
 constexpr std::uint64_t segment_number_limit = PN_XNUM;
 constexpr std::uint64_t x87_and_sse = 3;
 
@@ -33,8 +32,8 @@ class Notes {
     std::vector<std::uint8_t> bytes_;
 };
 
-elf_prpsinfo process_note(const Snapshot& snapshot) {
-    const capture::Identity& who = snapshot.processes.front().identity;
+elf_prpsinfo process_note(const ProcessSnapshot& process) {
+    const capture::Identity& who = process.identity;
     elf_prpsinfo info{};
     info.pr_sname = 'R';
     info.pr_nice = char(who.nice);
@@ -49,12 +48,12 @@ elf_prpsinfo process_note(const Snapshot& snapshot) {
     return info;
 }
 
-elf_prstatus thread_note(const Snapshot& snapshot, const kinds::ThreadRecord& thread) {
+elf_prstatus thread_note(const ProcessSnapshot& process, const kinds::ThreadRecord& thread) {
     elf_prstatus status{};
     status.pr_pid = thread.tid;
-    status.pr_ppid = snapshot.processes.front().identity.parent;
-    status.pr_pgrp = snapshot.processes.front().identity.process_group;
-    status.pr_sid = snapshot.processes.front().identity.session;
+    status.pr_ppid = process.identity.parent;
+    status.pr_pgrp = process.identity.process_group;
+    status.pr_sid = process.identity.session;
     status.pr_sighold = thread.signal_mask;
     status.pr_fpvalid = 1;
     static_assert(sizeof status.pr_reg == sizeof thread.registers);
@@ -62,18 +61,17 @@ elf_prstatus thread_note(const Snapshot& snapshot, const kinds::ThreadRecord& th
     return status;
 }
 
-void add_thread_notes(Notes& notes, const Snapshot& snapshot, const capture::Thread& thread,
+void add_thread_notes(Notes& notes, const ProcessSnapshot& process, const capture::Thread& thread,
                       bool first) {
-    const elf_prstatus status = thread_note(snapshot, thread.record);
+    const elf_prstatus status = thread_note(process, thread.record);
     notes.add("CORE", NT_PRSTATUS, &status, sizeof status);
     if (first) {
-        const elf_prpsinfo info = process_note(snapshot);
+        const elf_prpsinfo info = process_note(process);
         notes.add("CORE", NT_PRPSINFO, &info, sizeof info);
         const siginfo_t nothing{}; // no signal ended this process
         notes.add("CORE", NT_SIGINFO, &nothing, sizeof nothing);
-        notes.add("CORE", NT_AUXV, snapshot.processes.front().auxv.data(),
-                  snapshot.processes.front().auxv.size() *
-                      sizeof snapshot.processes.front().auxv[0]);
+        notes.add("CORE", NT_AUXV, process.auxv.data(),
+                  process.auxv.size() * sizeof process.auxv[0]);
     }
     notes.add("CORE", NT_FPREGSET, thread.xstate.data(), sizeof(elf_fpregset_t));
     if (thread.record.xcr0 <= x87_and_sse) // frozen on a CPU without XSAVE
@@ -103,11 +101,12 @@ void add_xsave_layout_note(Notes& notes, const kinds::ThreadRecord& thread) {
 }
 
 // NT_FILE: count, page size, {start, end, offset in pages} each, names.
-void add_file_note(Notes& notes, const std::vector<Mapping>& mappings, const Snapshot& snapshot) {
+void add_file_note(Notes& notes, std::span<const Mapping> mappings,
+                   const ProcessSnapshot& process) {
     std::vector<std::uint64_t> table{0, page_size};
     std::vector<char> names;
     for (const Mapping& m : mappings) {
-        const std::string_view name = snapshot.strings.at(m.name);
+        const std::string_view name = process.all.strings.at(m.name);
         if (name.empty() || name[0] != '/')
             continue;
         ++table[0];
@@ -121,14 +120,14 @@ void add_file_note(Notes& notes, const std::vector<Mapping>& mappings, const Sna
     notes.add("CORE", NT_FILE, content.data(), content.size());
 }
 
-std::vector<std::uint8_t> make_notes(const std::vector<Mapping>& mappings,
-                                     const Snapshot& snapshot) {
+std::vector<std::uint8_t> make_notes(std::span<const Mapping> mappings,
+                                     const ProcessSnapshot& process) {
     Notes notes;
-    for (std::size_t i = 0; i < snapshot.processes.front().threads.size(); ++i)
-        add_thread_notes(notes, snapshot, snapshot.processes.front().threads[i], i == 0);
-    add_file_note(notes, mappings, snapshot);
-    if (!snapshot.processes.front().threads.empty())
-        add_xsave_layout_note(notes, snapshot.processes.front().threads[0].record);
+    for (std::size_t i = 0; i < process.threads.size(); ++i)
+        add_thread_notes(notes, process, process.threads[i], i == 0);
+    add_file_note(notes, mappings, process);
+    if (!process.threads.empty())
+        add_xsave_layout_note(notes, process.threads[0].record);
     return notes.take();
 }
 
@@ -147,24 +146,24 @@ Elf64_Phdr segment(const Mapping& m, std::uint64_t start, std::uint64_t end,
 }
 
 // A segment for each run of bytes that the file has, and for each gap that it has not.
-void add_segments(std::vector<Elf64_Phdr>& segments, const std::vector<Mapping>& mappings,
-                  const std::vector<Extent>& extents) {
+void add_segments(std::vector<Elf64_Phdr>& segments, const CoreMemory& memory) {
+    const std::span<const Extent> extents = memory.extents;
     std::size_t next = 0;
-    for (const Mapping& m : mappings) {
+    for (const Mapping& m : memory.mappings) {
         std::uint64_t at = m.start;
-        while (next < extents.size() && extents[next].address < m.end) {
+        while (next < extents.size() && extents[next].at < m.end) {
             const Extent& e = extents[next++];
             Elf64_Phdr& last = segments.back();
             const bool continues =
-                e.address == at && at != m.start && last.p_offset + last.p_filesz == e.file_offset;
-            if (e.address > at)
-                segments.push_back(segment(m, at, e.address, e.file_offset, 0));
-            at = e.address + e.size;
+                e.at == at && at != m.start && last.p_offset + last.p_filesz == e.offset;
+            if (e.at > at)
+                segments.push_back(segment(m, at, e.at, e.offset, 0));
+            at = e.end();
             if (continues) {
-                last.p_filesz += e.size;
-                last.p_memsz += e.size;
+                last.p_filesz += e.size();
+                last.p_memsz += e.size();
             } else {
-                segments.push_back(segment(m, e.address, at, e.file_offset, e.size));
+                segments.push_back(segment(m, e.at, at, e.offset, e.size()));
             }
         }
         if (at < m.end)
@@ -198,33 +197,31 @@ Elf64_Ehdr core_header(const CoreView& view) {
 
 } // namespace
 
-CoreView make_core_view(const std::vector<Mapping>& mappings, const std::vector<Extent>& extents,
-                        const Snapshot& snapshot) {
+CoreView make_core_view(const CoreMemory& memory, const ProcessSnapshot& process) {
     CoreView view;
-    view.notes = make_notes(mappings, snapshot);
+    view.notes = make_notes(memory.mappings, process);
     Elf64_Phdr notes{};
     notes.p_type = PT_NOTE;
     notes.p_filesz = view.notes.size();
     notes.p_align = 4;
-    view.segments.reserve(1 + 2 * mappings.size() + extents.size());
+    view.segments.reserve(1 + 2 * memory.mappings.size() + memory.extents.size());
     view.segments.push_back(notes);
-    add_segments(view.segments, mappings, extents);
+    add_segments(view.segments, memory);
     view.count.sh_info = std::uint32_t(view.segments.size());
     return view;
 }
 
 std::uint64_t core_view_size(const CoreView& view) {
-    constexpr std::uint64_t alignment = 8;
-    return view.notes.size() + alignment + view.segments.size() * sizeof(Elf64_Phdr) +
-           sizeof(Elf64_Shdr) + sizeof(Elf64_Ehdr) + section_table_size;
+    return sizeof view.header + (view.notes.size() + 7) / 8 * 8 +
+           view.segments.size() * sizeof(Elf64_Phdr) + sizeof view.count;
 }
 
 void place_core_view(CoreView& view, std::uint64_t core_offset, std::uint64_t pages_offset) {
-    view.offset.notes = core_offset;
-    view.offset.segments = (core_offset + view.notes.size() + 7) / 8 * 8;
+    view.offset.header = core_offset;
+    view.offset.notes = core_offset + sizeof view.header;
+    view.offset.segments = (view.offset.notes + view.notes.size() + 7) / 8 * 8;
     view.offset.count = view.offset.segments + view.segments.size() * sizeof(Elf64_Phdr);
-    view.offset.header = view.offset.count + sizeof(Elf64_Shdr);
-    view.offset.end = view.offset.header + sizeof(Elf64_Ehdr);
+    view.offset.end = view.offset.count + sizeof(Elf64_Shdr);
     view.segments[0].p_offset = view.offset.notes;
     for (std::size_t i = 1; i < view.segments.size(); ++i)
         view.segments[i].p_offset += pages_offset;

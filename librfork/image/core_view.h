@@ -1,5 +1,6 @@
-// The core view: the same bytes as a core file, for debuggers (`rfork core`). Notes, a program
-// header table for all of memory, and the ELF header which, put at offset 0, makes the file a core.
+// The core view: the same bytes as a core file, for debuggers (`rfork core`). The ELF header which,
+// put at offset 0, makes the file a core of one of its processes; the notes, and a program header
+// table for all of that process's memory.
 #pragma once
 
 #include "snapshot/snapshot.h"
@@ -8,21 +9,26 @@
 
 namespace rfork::image {
 
+// What a process has mapped, and where in the file it is: offsets count from the first page.
+struct CoreMemory {
+    std::span<const Mapping> mappings;
+    std::span<const Extent> extents;
+};
+
 struct CoreView {
+    Elf64_Ehdr header{};
     std::vector<std::uint8_t> notes; // as in a core of Linux: NT_PRSTATUS first
     std::vector<Elf64_Phdr> segments;
     Elf64_Shdr count{}; // holds the number of segments when it does not fit the ELF header
-    Elf64_Ehdr header{};
 
     struct {
-        std::uint64_t notes, segments, count, header, end;
+        std::uint64_t header, notes, segments, count, end;
     } offset{}; // in the file
 };
 
 // In two steps, since offsets in the file depend on the view's size: first with page data counted
 // from the first page, then put where it belongs.
-CoreView make_core_view(const std::vector<Mapping>&, const std::vector<Extent>&,
-                        const capture::Snapshot&);
+CoreView make_core_view(const CoreMemory&, const capture::ProcessSnapshot&);
 std::uint64_t core_view_size(const CoreView&);
 void place_core_view(CoreView&, std::uint64_t core_offset, std::uint64_t pages_offset);
 

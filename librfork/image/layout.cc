@@ -13,10 +13,16 @@
 //
 // The file
 //
-// Page data come last, in address order. A private file mapping lies there as a whole, so that the
-// stub can map it; anonymous memory only in runs of pages that hold something. A few zero pages
-// between two runs are cheaper stored than described.
+// It is written from front to back, so all that stands in front of the pages is known before the
+// first of them is written: where each page goes, and how many there are. What is not known before,
+// their hashes, comes behind them.
+//
+// Page data lie in address order, process by process, and then those of shared memory. A private
+// file mapping lies there as a whole, so that the stub can map it; anonymous memory only in runs of
+// pages that hold something. A few zero pages between two runs are cheaper stored than described.
 #include "image/layout.h"
+
+#include "image/front.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -35,6 +41,11 @@ constexpr std::uint64_t longest_zero_gap = 3 * page_size;
 
 std::uint64_t page_up(std::uint64_t value) {
     return (value + page_size - 1) / page_size * page_size;
+}
+
+// So that the stub can map it from the image.
+bool has_place_in_file(const Mapping& m) {
+    return m.kind == MappingKind::file_content || m.kind == MappingKind::vdso;
 }
 
 // By words, not by memcmp(3): the program's memory is none of the business of a wrapper around libc
@@ -74,63 +85,107 @@ Result<std::vector<Range>> runs_of(capture::PageSource& source, const std::vecto
     return runs;
 }
 
-void add_extents(std::vector<Extent>& extents, Range run, std::uint64_t file_offset) {
-    for (std::uint64_t at = run.start; at < run.end; at += extent_limit) {
-        const std::uint64_t size = std::min(extent_limit, run.end - at);
-        extents.push_back({at, size, file_offset + (at - run.start), 0});
+// The memory of one process, or one object, on its way into the file.
+struct Owned {
+    SectionKind kind; // of the section of its extents
+    std::uint32_t id;
+    std::vector<Mapping> mappings; // with file offsets; of a process
+    std::vector<Extent> extents;
+};
+
+class PageLayout {
+  public:
+    explicit PageLayout(std::vector<Stored>& stored) : stored_(stored) {}
+
+    // Offsets count from the first page until the size of the metadata is known.
+    Result<void> add(const capture::ProcessSnapshot& process, Owned& owned) {
+        for (const Mapping& frozen : process.mappings) {
+            Mapping m = frozen;
+            std::vector<Range> pages;
+            if (Result<void> r = process.pages->find_pages(m, pages); !r)
+                return r;
+            if (has_place_in_file(m))
+                add_whole(*process.pages, m, pages, owned);
+            else if (Result<void> r = add_runs(*process.pages, pages, owned); !r)
+                return r;
+            owned.mappings.push_back(m);
+        }
+        return {};
     }
+    std::uint64_t size() const { return at_; }
+
+  private:
+    // What its file does not have has room, so that the mapping is as long as it was.
+    void add_whole(capture::PageSource& source, Mapping& m, const std::vector<Range>& pages,
+                   Owned& owned) {
+        m.file_offset = at_;
+        for (const Range& part : pages)
+            add_extents(source, part, m.file_offset + (part.start - m.start), owned);
+        at_ += m.end - m.start;
+    }
+    Result<void> add_runs(capture::PageSource& source, const std::vector<Range>& pages,
+                          Owned& owned) {
+        const Result<std::vector<Range>> runs = runs_of(source, pages);
+        if (!runs)
+            return runs.error();
+        for (const Range& run : *runs) {
+            add_extents(source, run, at_, owned);
+            at_ += run.size();
+        }
+        return {};
+    }
+    void add_extents(capture::PageSource& source, Range run, std::uint64_t offset, Owned& owned) {
+        for (std::uint64_t at = run.start; at < run.end; at += extent_limit) {
+            const std::uint64_t size = std::min(extent_limit, run.end - at);
+            const Extent extent{at, std::uint32_t(size / page_size), 0, offset + (at - run.start)};
+            owned.extents.push_back(extent);
+            stored_.push_back({extent, &source, at});
+        }
+    }
+
+    std::vector<Stored>& stored_;
+    std::uint64_t at_ = 0;
+};
+
+// When it is known where the first page is.
+void shift_pages(std::vector<Owned>& all, std::vector<Stored>& stored, std::uint64_t by) {
+    for (Owned& owned : all) {
+        for (Mapping& m : owned.mappings)
+            if (has_place_in_file(m))
+                m.file_offset += by;
+        for (Extent& e : owned.extents)
+            e.offset += by;
+    }
+    for (Stored& s : stored)
+        s.extent.offset += by;
 }
 
-// File offsets are relative to the first page until the size of the metadata is known.
-Result<void> lay_out_pages(const Snapshot& snapshot, Layout& layout) {
-    std::uint64_t offset = 0;
-    for (const Mapping& frozen : snapshot.processes.front().mappings) {
-        Mapping m = frozen;
-        std::vector<Range> pages;
-        if (Result<void> r = snapshot.processes.front().pages->find_pages(m, pages); !r)
-            return r;
-        const bool whole = m.kind == MappingKind::file_content || m.kind == MappingKind::vdso;
-        if (!whole) {
-            Result<std::vector<Range>> runs = runs_of(*snapshot.processes.front().pages, pages);
-            if (!runs)
-                return runs.error();
-            pages = std::move(*runs);
-        }
-        if (whole)
-            m.file_offset = offset;
-        for (const Range& run : pages) {
-            add_extents(layout.extents, run, offset);
-            offset += run.size();
-        }
-        layout.mappings.push_back(m);
-    }
-    layout.pages_size = offset;
-    return {};
-}
-
-void shift_pages(Layout& layout, std::uint64_t by) {
-    for (Mapping& m : layout.mappings)
-        if (m.kind == MappingKind::file_content || m.kind == MappingKind::vdso)
-            m.file_offset += by;
-    for (Extent& e : layout.extents)
-        e.file_offset += by;
+// What any of the processes has, by address.
+std::vector<Range> taken_by(const Snapshot& snapshot) {
+    std::vector<Range> taken;
+    for (const capture::ProcessSnapshot& process : snapshot.processes)
+        for (const Mapping& m : process.mappings)
+            taken.push_back({m.start, m.end});
+    std::sort(taken.begin(), taken.end(),
+              [](const Range& a, const Range& b) { return a.start < b.start; });
+    return taken;
 }
 
 // First fit in a part of the address space where a fresh exec has nothing, else anywhere between
-// mappings but not at the ends.
-Result<std::uint64_t> find_window(const std::vector<Mapping>& mappings, std::uint64_t size) {
+// what the processes have, but not at the ends: one place for all of them.
+Result<std::uint64_t> find_window(const std::vector<Range>& taken, std::uint64_t size) {
     struct {
         std::uint64_t start, end;
     } const zones[] = {{arch::window_search_start, arch::window_search_end},
                        {0x10000000, 0x2a0000000000}};
     for (const auto& zone : zones) {
         std::uint64_t at = zone.start;
-        for (const Mapping& m : mappings) {
-            if (m.end + guard <= at)
+        for (const Range& range : taken) {
+            if (range.end + guard <= at)
                 continue;
-            if (m.start >= at + size + guard)
+            if (range.start >= at + size + guard)
                 break;
-            at = page_up(m.end + guard);
+            at = page_up(range.end + guard);
         }
         if (at + size <= zone.end)
             return at;
@@ -138,30 +193,38 @@ Result<std::uint64_t> find_window(const std::vector<Mapping>& mappings, std::uin
     return Error{ENOMEM, "the process leaves no room in its address space for the resume code"};
 }
 
-void choose_private_descriptors(const std::vector<int>& used, Header& header) {
+// Numbers that no process uses.
+void choose_private_descriptors(const Snapshot& snapshot, Header& header) {
+    auto is_used = [&](int number) {
+        return std::any_of(snapshot.processes.begin(), snapshot.processes.end(),
+                           [number](const capture::ProcessSnapshot& process) {
+                               return std::binary_search(process.descriptors.begin(),
+                                                         process.descriptors.end(), number);
+                           });
+    };
     int next = 3;
     for (std::int32_t& number : header.descriptors) {
-        while (std::binary_search(used.begin(), used.end(), next))
+        while (is_used(next))
             ++next;
         number = next++;
     }
 }
 
-// What the threads but the first need of the window.
+// What the threads but the first need of the window, in the process that needs most.
 struct Rooms {
     std::uint64_t stacks = 0;
     std::uint64_t frames = 0;
 };
 
-Rooms rooms_for_threads(const Snapshot& snapshot) {
+Rooms rooms_for_threads(const capture::ProcessSnapshot& process) {
     Rooms rooms;
-    const bool led = std::any_of(
-        snapshot.processes.front().threads.begin(), snapshot.processes.front().threads.end(),
-        [](const capture::Thread& t) { return t.record.flags & kinds::thread_leads; });
-    if (snapshot.processes.front().threads.size() == 1 && led)
+    const bool led =
+        std::any_of(process.threads.begin(), process.threads.end(),
+                    [](const capture::Thread& t) { return t.record.flags & kinds::thread_leads; });
+    if (process.threads.size() == 1 && led)
         return rooms;
     rooms.frames = frames_header_size;
-    for (const capture::Thread& thread : snapshot.processes.front().threads) {
+    for (const capture::Thread& thread : process.threads) {
         std::uint64_t in_use = 0;
         std::memcpy(&in_use, thread.xstate.data() + arch::xstate_bv_offset, sizeof in_use);
         rooms.stacks += thread_stack_size;
@@ -171,13 +234,24 @@ Rooms rooms_for_threads(const Snapshot& snapshot) {
     return rooms;
 }
 
-// Which registers are told about the window is the landing's calling convention.
-void encode_threads(const Snapshot& snapshot, const Window& window, capture::RecordList& records) {
-    for (std::size_t i = 0; i < snapshot.processes.front().threads.size(); ++i) {
-        const capture::Thread& thread = snapshot.processes.front().threads[i];
+Rooms rooms_for_threads(const Snapshot& snapshot) {
+    Rooms most;
+    for (const capture::ProcessSnapshot& process : snapshot.processes) {
+        const Rooms rooms = rooms_for_threads(process);
+        most = {std::max(most.stacks, rooms.stacks), std::max(most.frames, rooms.frames)};
+    }
+    return most;
+}
+
+// All records of a process. Which registers are told about the window is the landing's calling
+// convention.
+std::vector<std::uint8_t> state_of(const capture::ProcessSnapshot& process, const Window& window) {
+    capture::RecordList records = process.records;
+    for (std::size_t i = 0; i < process.threads.size(); ++i) {
+        const capture::Thread& thread = process.threads[i];
         kinds::ThreadRecord record = thread.record;
-        record.departure = snapshot.processes.front().departure;
-        if (i == 0 && snapshot.processes.front().unmaps_window) {
+        record.departure = process.departure;
+        if (i == 0 && process.unmaps_window) {
             record.registers.rdi = window.base;
             record.registers.rsi = window.frames - window.base;
             record.registers.rdx = window.frames == window.end ? 0 : window.frames;
@@ -185,68 +259,195 @@ void encode_threads(const Snapshot& snapshot, const Window& window, capture::Rec
         }
         records.add(Kind::thread, record, thread.xstate.data(), thread.xstate.size());
     }
+    return records.bytes();
 }
 
-template <class T>
-Table place(std::uint64_t& at, const std::vector<T>& entries) {
-    const Table table{at, entries.size() * sizeof(T)};
-    at = (at + table.size + 7) / 8 * 8;
+std::vector<Process> table_of_processes(const Snapshot& snapshot) {
+    std::vector<Process> table;
+    for (const capture::ProcessSnapshot& process : snapshot.processes) {
+        const capture::Identity& who = process.identity;
+        table.push_back({std::uint32_t(table.size() + 1), who.pid, who.parent, who.process_group,
+                         who.session, who.exit_signal});
+    }
     return table;
 }
 
-} // namespace
+// The metadata as they are put together: the header comes last, but its room and that of the table
+// of sections come first, so the number of sections has to be known.
+class Metadata {
+  public:
+    Metadata(std::uint64_t offset, std::size_t count)
+        : offset_(offset), bytes_(sizeof(Header) + count * sizeof(Section)) {}
 
-Result<Layout> lay_out(const Snapshot& snapshot, std::uint64_t stub_size) {
-    Layout layout;
-    if (Result<void> r = lay_out_pages(snapshot, layout); !r)
-        return r.error();
+    template <class T>
+    void add(SectionKind kind, std::uint32_t owner, const char* name,
+             const std::vector<T>& entries) {
+        Section s{kind, 1, owner, offset_ + bytes_.size(), entries.size() * sizeof(T), {}};
+        std::memcpy(s.name, name, std::strlen(name));
+        sections.push_back(s);
+        const auto* first = reinterpret_cast<const std::uint8_t*>(entries.data());
+        bytes_.insert(bytes_.end(), first, first + s.size);
+        bytes_.resize((bytes_.size() + 7) / 8 * 8);
+    }
+    std::uint64_t size() const { return bytes_.size(); }
+    std::vector<std::uint8_t> take() { return std::move(bytes_); }
 
-    Header& h = layout.header;
+    std::vector<Section> sections;
+
+  private:
+    std::uint64_t offset_;
+    std::vector<std::uint8_t> bytes_;
+};
+
+std::size_t count_sections(const Snapshot& snapshot, const std::vector<Owned>& all) {
+    constexpr std::size_t of_metadata = 3; // processes, objects, strings
+    constexpr std::size_t others = 4;      // front, pages, hashes, closing record
+    constexpr std::size_t in_each = 3;     // state, mappings, core view
+    return of_metadata + others + in_each * snapshot.processes.size() + all.size();
+}
+
+Metadata metadata_of(const Snapshot& snapshot, const std::vector<Owned>& all, const Window& window,
+                     std::uint64_t offset) {
+    Metadata metadata(offset, count_sections(snapshot, all));
+    metadata.add(SectionKind::processes, 0, "processes", table_of_processes(snapshot));
+    metadata.add(SectionKind::objects, 0, "objects", snapshot.objects.bytes());
+    std::uint32_t id = 0;
+    for (const capture::ProcessSnapshot& process : snapshot.processes)
+        metadata.add(SectionKind::state, ++id, "state", state_of(process, window));
+    for (const Owned& owned : all)
+        if (owned.kind == SectionKind::extents)
+            metadata.add(SectionKind::mappings, owned.id, "mappings", owned.mappings);
+    for (const Owned& owned : all)
+        metadata.add(owned.kind, owned.id,
+                     owned.kind == SectionKind::extents ? "extents" : "shared memory",
+                     owned.extents);
+    metadata.add(SectionKind::strings, 0, "strings", snapshot.strings.bytes());
+    return metadata;
+}
+
+Section simple(SectionKind kind, const char* name, bool must_understand, std::uint64_t offset,
+               std::uint64_t size) {
+    Section s{kind, must_understand, 0, offset, size, {}};
+    std::memcpy(s.name, name, std::strlen(name));
+    return s;
+}
+
+// The stub's place in memory, when the size of what is mapped there is known.
+Result<Window> plan_window(const Snapshot& snapshot, std::uint64_t stub_size,
+                           std::uint64_t metadata_size, std::uint64_t behind_pages) {
+    const std::uint64_t scratch = stub_size + page_up(metadata_size);
+    const std::uint64_t hashes = scratch + parking_size;
+    const std::uint64_t stacks = hashes + page_up(behind_pages);
+    const Rooms rooms = rooms_for_threads(snapshot);
+    const std::uint64_t frames = stacks + rooms.stacks + stack_size;
+    const std::uint64_t size = frames + rooms.frames;
+    const Result<std::uint64_t> base = find_window(taken_by(snapshot), size);
+    if (!base)
+        return base.error();
+    return Window{*base,          *base + stub_size, *base + scratch, *base + hashes,
+                  *base + stacks, *base + frames,    *base + size};
+}
+
+Result<std::vector<Owned>> lay_out_pages(const Snapshot& snapshot, Layout& layout) {
+    std::vector<Owned> all;
+    PageLayout pages(layout.stored);
+    for (const capture::ProcessSnapshot& process : snapshot.processes) {
+        all.push_back({SectionKind::extents, std::uint32_t(all.size() + 1), {}, {}});
+        if (Result<void> r = pages.add(process, all.back()); !r)
+            return r.error();
+    }
+    layout.pages_size = pages.size();
+    return all;
+}
+
+void fill_header(const Snapshot& snapshot, Header& h) {
     std::memcpy(h.magic, magic, sizeof magic);
     h.version = format_version;
     h.header_size = sizeof h;
     h.machine = arch::elf_machine;
+    h.page_size = page_size;
     h.flags = (snapshot.travels ? std::uint32_t(flag_travels) : 0u) |
               (snapshot.trusts_files ? std::uint32_t(flag_trusts_files) : 0u);
     h.id = snapshot.id;
     h.secret = snapshot.ticket.secret;
     h.created = snapshot.created;
-    choose_private_descriptors(snapshot.processes.front().descriptors, h);
+    choose_private_descriptors(snapshot, h);
+}
 
-    // The records' size does not depend on what is in them, so the window can be planned first.
-    auto tables = [&](const Window& window) {
-        capture::RecordList records = snapshot.processes.front().records;
-        encode_threads(snapshot, window, records);
-        layout.records = records.bytes();
-        std::uint64_t at = sizeof h;
-        h.records = place(at, layout.records);
-        h.mappings = place(at, layout.mappings);
-        h.extents = place(at, layout.extents);
-        h.strings = place(at, snapshot.strings.bytes());
-        return at;
-    };
+// One of each process, one behind the other; returns where the last ends.
+std::uint64_t place_core_views(const Snapshot& snapshot, const std::vector<Owned>& all,
+                               std::uint64_t offset, Layout& layout) {
+    auto owned = all.begin();
+    for (const capture::ProcessSnapshot& process : snapshot.processes) {
+        CoreView view = make_core_view({owned->mappings, owned->extents}, process);
+        Section s =
+            simple(SectionKind::core_view, "core view", false, offset, core_view_size(view));
+        s.owner = owned->id;
+        layout.sections.push_back(s);
+        layout.cores.push_back(std::move(view));
+        offset = (offset + s.size + 7) / 8 * 8;
+        ++owned;
+    }
+    return offset;
+}
+
+// Behind the metadata: core views, pages, hashes and the closing record.
+void place_the_rest(const Snapshot& snapshot, std::vector<Owned>& all, Layout& layout) {
+    Header& h = layout.header;
+    layout.sections_offset =
+        place_core_views(snapshot, all, page_up(h.metadata_offset + h.metadata_size), layout);
+    const std::uint64_t pages_offset =
+        page_up(layout.sections_offset + room_for_section_headers(layout.cores.size()));
+    for (std::size_t i = 0; i < layout.cores.size(); ++i)
+        place_core_view(layout.cores[i], layout.sections[i].offset, pages_offset);
+    shift_pages(all, layout.stored, pages_offset);
+
+    const std::uint64_t hashes_offset = pages_offset + layout.pages_size;
+    const std::uint64_t hashes_size = layout.stored.size() * sizeof(std::uint64_t);
+    h.file_size = hashes_offset + hashes_size + sizeof(Closing);
+    layout.sections.push_back(
+        simple(SectionKind::pages, "pages", true, pages_offset, layout.pages_size));
+    layout.sections.push_back(
+        simple(SectionKind::hashes, "hashes", true, hashes_offset, hashes_size));
+    layout.sections.push_back(simple(SectionKind::closing, "closing record", true,
+                                     hashes_offset + hashes_size, sizeof(Closing)));
+}
+
+} // namespace
+
+const Section& section(const Layout& layout, SectionKind kind) {
+    return *std::find_if(layout.sections.begin(), layout.sections.end(),
+                         [kind](const Section& s) { return s.kind == kind; });
+}
+
+Result<Layout> lay_out(const Snapshot& snapshot, std::uint64_t stub_size) {
+    Layout layout;
+    Header& h = layout.header;
+    Result<std::vector<Owned>> all = lay_out_pages(snapshot, layout);
+    if (!all)
+        return all.error();
+    fill_header(snapshot, h);
     h.metadata_offset = stub_offset + stub_size;
-    h.metadata_size = tables({});
-    const std::uint64_t in_memory = stub_size + page_up(h.metadata_size);
-    const Rooms rooms = rooms_for_threads(snapshot);
-    const std::uint64_t stacks = in_memory + parking_size;
-    const std::uint64_t frames = stacks + rooms.stacks + stack_size;
-    const std::uint64_t window_size = frames + rooms.frames;
-    const Result<std::uint64_t> base = find_window(layout.mappings, window_size);
-    if (!base)
-        return base.error();
-    h.window = {*base,          *base + stub_size, *base + in_memory,
-                *base + stacks, *base + frames,    *base + window_size};
-    tables(h.window);
+    // Its size does not depend on what is in it, so the window can be planned first.
+    h.metadata_size = metadata_of(snapshot, *all, {}, h.metadata_offset).size();
+    const Result<Window> window =
+        plan_window(snapshot, stub_size, h.metadata_size,
+                    layout.stored.size() * sizeof(std::uint64_t) + sizeof(Closing));
+    if (!window)
+        return window.error();
+    h.window = *window;
+    place_the_rest(snapshot, *all, layout);
 
-    h.core_offset = page_up(h.metadata_offset + h.metadata_size);
-    layout.core = make_core_view(layout.mappings, layout.extents, snapshot);
-    h.core_size = core_view_size(layout.core);
-    h.pages_offset = page_up(h.core_offset + h.core_size);
-    place_core_view(layout.core, h.core_offset, h.pages_offset);
-    h.core_header_offset = layout.core.offset.header;
-    h.file_size = h.pages_offset + layout.pages_size;
-    shift_pages(layout, h.pages_offset);
+    Metadata metadata = metadata_of(snapshot, *all, h.window, h.metadata_offset);
+    metadata.sections.insert(metadata.sections.begin(),
+                             simple(SectionKind::front, "front", true, 0, h.metadata_offset));
+    layout.sections.insert(layout.sections.begin(), metadata.sections.begin(),
+                           metadata.sections.end());
+    h.sections = std::uint32_t(layout.sections.size());
+    layout.metadata = metadata.take();
+    std::memcpy(layout.metadata.data(), &h, sizeof h);
+    std::memcpy(layout.metadata.data() + sizeof h, layout.sections.data(),
+                layout.sections.size() * sizeof(Section));
     return layout;
 }
 

@@ -1,4 +1,4 @@
-// Where everything goes: in the frozen process's address space, and in the file.
+// Where everything goes: in the frozen processes' address spaces, and in the file.
 #pragma once
 
 #include "image/core_view.h"
@@ -6,17 +6,28 @@
 
 namespace rfork::image {
 
-// Everything about an image but its bytes; from a snapshot alone, so it is decided before the first
-// byte is written.
+// A part of the file that holds page data, and the memory they are read from.
+struct Stored {
+    Extent extent; // of a process or an object
+    capture::PageSource* pages;
+    std::uint64_t address;
+};
+
+// Everything about an image but its page data and their hashes; from a snapshot alone, so it is
+// decided before the first byte is written.
 struct Layout {
-    Header header{};                   // offsets and window final, hashes not yet
-    std::vector<Mapping> mappings;     // with file offsets
-    std::vector<Extent> extents;       // hashes not yet
-    std::vector<std::uint8_t> records; // with the threads'
-    CoreView core;
-    std::uint64_t pages_size = 0; // bytes of page data
+    Header header{}; // all but the hashes
+    std::vector<Section> sections;
+    std::vector<std::uint8_t> metadata; // as in the file, but for the hashes in the header
+    std::vector<CoreView> cores;        // of each process
+    std::uint64_t sections_offset = 0;  // of the executable's section headers and their names
+    std::vector<Stored> stored;         // in the order of the file, and of the hashes
+    std::uint64_t pages_size = 0;       // bytes of page data
 };
 
 Result<Layout> lay_out(const capture::Snapshot& snapshot, std::uint64_t stub_size);
+
+// Of a kind that there is once.
+const Section& section(const Layout& layout, SectionKind kind);
 
 } // namespace rfork::image

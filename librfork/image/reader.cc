@@ -5,15 +5,17 @@
 // them gives the Header, the Header gives the extent of everything else (check_header.cc), and then
 // the tables can be walked (check_tables.cc).
 //
-// Only when the structure is plausible do the two checksums decide whether the bytes are the ones
-// that were written; together they cover all that the stub works from, except the pages, each of
-// whose extents has a checksum of its own.
+// Only when the structure is plausible do the checksums decide whether the bytes are the ones that
+// were written. Two of them cover all that the stub works from, except the pages, each of whose
+// extents has a checksum of its own behind the pages; those have one in the closing record, which
+// also tells that the file is complete.
 
 #include "image/reader.h"
 
 #include "base/hash.h"
 #include "image/check_front.h"
 #include "image/check_header.h"
+#include "image/check_sections.h"
 #include "image/check_tables.h"
 #include "image/checks.h"
 
@@ -70,6 +72,27 @@ Error wrong_metadata_hash() {
     return damaged("the checksum of its metadata is wrong");
 }
 
+// Its hash of the hashes is looked at when these are read.
+Result<Closing> read_closing(int fd, const Header& header) {
+    Closing closing;
+    if (auto read = read_exactly(fd, std::as_writable_bytes(std::span(&closing, 1)),
+                                 header.file_size - sizeof closing);
+        !read)
+        return read.error();
+    return closing;
+}
+
+Result<void> check_closing(int fd, const Header& header) {
+    const Result<Closing> closing = read_closing(fd, header);
+    if (!closing)
+        return closing.error();
+    if (std::memcmp(closing->magic, closing_magic, sizeof closing->magic) != 0 ||
+        std::memcmp(&closing->id, &header.id, sizeof header.id) != 0 ||
+        closing->file_size != header.file_size)
+        return damaged("it does not end with its closing record");
+    return {};
+}
+
 // Everything but the checksum of the metadata, which is taken while they are read, one way or the
 // other.
 Result<Header> read_checked_header(int fd) {
@@ -99,6 +122,8 @@ Result<Header> read_checked_header(int fd) {
 
     if (auto checked = check_header(header, *front, size); !checked)
         return checked.error();
+    if (auto checked = check_closing(fd, header); !checked)
+        return checked.error();
 
     RunningHash hash;
     hash.add(page);
@@ -111,8 +136,39 @@ Result<Header> read_checked_header(int fd) {
 
 } // namespace
 
+Image::Image(const Header& header, std::vector<std::byte> metadata)
+    : header_(header), metadata_(std::move(metadata)) {
+    for (const Section& s : sections())
+        by_kind_.push_back(&s);
+    std::sort(by_kind_.begin(), by_kind_.end(), [](const Section* a, const Section* b) {
+        return a->kind != b->kind ? a->kind < b->kind : a->owner < b->owner;
+    });
+}
+
+std::span<const Section* const> Image::sections(SectionKind kind) const {
+    const auto first = std::partition_point(by_kind_.begin(), by_kind_.end(),
+                                            [kind](const Section* s) { return s->kind < kind; });
+    const auto last = std::partition_point(first, by_kind_.end(),
+                                           [kind](const Section* s) { return s->kind == kind; });
+    return {first, last};
+}
+
+std::span<const Section* const> Image::sections(SectionKind kind, std::uint32_t owner) const {
+    const auto all = sections(kind);
+    const auto first = std::partition_point(all.begin(), all.end(),
+                                            [owner](const Section* s) { return s->owner < owner; });
+    const auto last = std::partition_point(first, all.end(),
+                                           [owner](const Section* s) { return s->owner == owner; });
+    return {first, last};
+}
+
+const Section* Image::section(SectionKind kind, std::uint32_t owner) const {
+    const auto there = sections(kind, owner);
+    return there.empty() ? nullptr : there.front();
+}
+
 std::optional<std::string_view> Image::string(std::uint32_t offset) const {
-    auto strings = table<char>(header_.strings);
+    auto strings = table<char>(SectionKind::strings);
     if (offset >= strings.size())
         return std::nullopt;
     return std::string_view(strings.data() + offset);
@@ -149,30 +205,76 @@ Result<Image> read_image(int fd) {
         return wrong_metadata_hash();
 
     Image image(*header, std::move(metadata));
+    if (auto checked = check_sections(image); !checked)
+        return checked.error();
     if (auto checked = check_tables(image); !checked)
         return checked.error();
     return image;
 }
 
-Result<void> verify_extent(int fd, const Extent& extent, std::span<std::byte> buffer,
-                           HashUnit unit) {
-    auto bytes = buffer.first(extent.size);
-    if (auto read = read_exactly(fd, bytes, extent.file_offset); !read)
-        return read;
-    if (hash(bytes, unit) != extent.hash)
+Result<std::vector<std::uint64_t>> read_hashes(int fd, const Image& image) {
+    const Section& where = *image.section(SectionKind::hashes);
+    std::vector<std::uint64_t> hashes(where.size / sizeof(std::uint64_t));
+    const auto bytes = std::as_writable_bytes(std::span(hashes));
+    if (auto read = read_exactly(fd, bytes, where.offset); !read)
+        return read.error();
+    const Result<Closing> closing = read_closing(fd, image.header());
+    if (!closing)
+        return closing.error();
+    if (hash(bytes) != closing->hashes_hash)
+        return damaged("the checksum of the checksums of its memory is wrong");
+    return hashes;
+}
+
+PageVerifier::PageVerifier(int fd, std::vector<Extent> extents, std::vector<std::uint64_t> hashes)
+    : fd_(fd), extents_(std::move(extents)), hashes_(std::move(hashes)), buffer_(extent_limit) {
+    for (const Extent& extent : extents_)
+        all_ += extent.size();
+}
+
+Result<PageVerifier> PageVerifier::open(int fd, const Image& image) {
+    Result<std::vector<std::uint64_t>> hashes = read_hashes(fd, image);
+    if (!hashes)
+        return hashes.error();
+    std::vector<Extent> extents;
+    for (const Section& s : image.sections()) {
+        if (!holds_extents(s.kind))
+            continue;
+        const std::span<const Extent> some = image.contents<Extent>(s);
+        extents.insert(extents.end(), some.begin(), some.end());
+    }
+    return PageVerifier(fd, std::move(extents), std::move(*hashes));
+}
+
+Result<std::optional<std::uint64_t>> PageVerifier::next() {
+    if (next_ == extents_.size())
+        return std::optional<std::uint64_t>();
+    const Extent& extent = extents_[next_];
+    if (extent.backing != 0)
+        return Error{ENOTSUP, "the image leaves out memory that is in another file, which this "
+                              "release cannot look at: verify it with the release that wrote it"};
+    const auto bytes = std::span(buffer_).first(extent.size());
+    if (auto read = read_exactly(fd_, bytes, extent.offset); !read)
+        return read.error();
+    if (hash(bytes, unit_) != hashes_[next_])
         return damaged("the checksum of its memory at file offset " +
-                       std::to_string(extent.file_offset) + " is wrong");
-    return {};
+                       std::to_string(extent.offset) + " is wrong");
+    ++next_;
+    done_ += extent.size();
+    return std::optional(done_);
 }
 
 Result<void> verify_pages(int fd, const Image& image) {
-    Buffer buffer(extent_limit);
-    const HashUnit unit;
-    for (const Extent& extent : image.extents()) {
-        if (auto verified = verify_extent(fd, extent, buffer, unit); !verified)
-            return verified;
+    Result<PageVerifier> verifier = PageVerifier::open(fd, image);
+    if (!verifier)
+        return verifier.error();
+    for (;;) {
+        const Result<std::optional<std::uint64_t>> done = verifier->next();
+        if (!done)
+            return done.error();
+        if (!*done)
+            return {};
     }
-    return {};
 }
 
 } // namespace rfork::image

@@ -78,48 +78,97 @@ class Records {
     std::span<const std::byte> table_;
 };
 
-// The checked metadata of an image: Header, tables and strings in one owned buffer. What it says:
+// The checked metadata of an image, in one owned buffer. What it says:
 //
+//   sections   in the order of the file, disjoint, of the metadata inside the metadata; each that
+//              must be there is, once for the image or once for each process
+//   processes  at least one, ids from 1
 //   mappings   page-aligned, ascending, disjoint, also from the stub's window; file_content lies
-//              inside the file
-//   extents    page-aligned, ascending, each inside one mapping, and inside the file's pages
+//              inside the pages
+//   extents    ascending, each inside one mapping of its process, and inside the file's pages, or
+//   in
+//              a backing that there is
 //   records    of a whole number of 8 bytes, at least a header; their contents are unchecked
 //   strings    begin and end with a zero byte, so that every offset inside is a string
 class Image {
   public:
-    Image(const Header& header, std::vector<std::byte> metadata)
-        : header_(header), metadata_(std::move(metadata)) {}
+    Image(const Header& header, std::vector<std::byte> metadata);
 
     const Header& header() const { return header_; }
-    bool has_core_view() const { return header_.core_size != 0; }
+    std::span<const Section> sections() const {
+        return {reinterpret_cast<const Section*>(metadata_.data() + sizeof(Header)),
+                header_.sections};
+    }
+    // Those of a kind, or those of a kind that one owner has: no more than one in a checked image.
+    std::span<const Section* const> sections(SectionKind kind) const;
+    std::span<const Section* const> sections(SectionKind kind, std::uint32_t owner) const;
+    // Nullptr if there is none.
+    const Section* section(SectionKind kind, std::uint32_t owner = 0) const;
 
-    std::span<const Mapping> mappings() const { return table<Mapping>(header_.mappings); }
-    std::span<const Extent> extents() const { return table<Extent>(header_.extents); }
-    Records records() const { return Records(record_table()); }
-    std::span<const std::byte> record_table() const { return table<std::byte>(header_.records); }
-    std::span<const std::byte> string_table() const { return table<std::byte>(header_.strings); }
+    std::span<const Process> processes() const { return table<Process>(SectionKind::processes); }
+    // Of a process, by its id.
+    std::span<const Mapping> mappings(std::uint32_t process = 1) const {
+        return table<Mapping>(SectionKind::mappings, process);
+    }
+    std::span<const Extent> extents(std::uint32_t process = 1) const {
+        return table<Extent>(SectionKind::extents, process);
+    }
+    Records state(std::uint32_t process = 1) const {
+        return Records(table<std::byte>(SectionKind::state, process));
+    }
+    Records objects() const { return Records(table<std::byte>(SectionKind::objects)); }
+    std::span<const Extent> shared_memory(std::uint32_t object) const {
+        return table<Extent>(SectionKind::shared_memory, object);
+    }
+    std::span<const Backing> backings() const { return table<Backing>(SectionKind::backings); }
 
     // Nothing when `offset` lies outside the string table.
     std::optional<std::string_view> string(std::uint32_t offset) const;
 
-  private:
+    // The contents of a section of the metadata; empty if there is none.
     template <class T>
-    std::span<const T> table(const Table& where) const {
-        return {reinterpret_cast<const T*>(metadata_.data() + where.offset),
-                where.size / sizeof(T)};
+    std::span<const T> table(SectionKind kind, std::uint32_t owner = 0) const {
+        const Section* s = section(kind, owner);
+        return s ? contents<T>(*s) : std::span<const T>();
+    }
+    template <class T>
+    std::span<const T> contents(const Section& s) const {
+        return {reinterpret_cast<const T*>(metadata_.data() + (s.offset - header_.metadata_offset)),
+                s.size / sizeof(T)};
     }
 
+  private:
     Header header_;
     std::vector<std::byte> metadata_;
+    std::vector<const Section*> by_kind_; // and owner
 };
 
 Result<Header> read_front(int fd);
 Result<Image> read_image(int fd);
-Result<void> verify_pages(int fd, const Image& image);
 
-// One of its extents, for those who want to tell how far they are; in a buffer of extent_limit
-// bytes.
-Result<void> verify_extent(int fd, const Extent& extent, std::span<std::byte> buffer,
-                           HashUnit unit);
+// The hashes of all extents, one section of extents after the other.
+Result<std::vector<std::uint64_t>> read_hashes(int fd, const Image& image);
+
+// Tells, extent by extent, that memory is what was written; for those who want to tell how far they
+// are.
+class PageVerifier {
+  public:
+    static Result<PageVerifier> open(int fd, const Image& image);
+    // How many bytes have been verified; nothing at the end.
+    Result<std::optional<std::uint64_t>> next();
+    std::uint64_t all() const { return all_; } // bytes
+
+  private:
+    PageVerifier(int fd, std::vector<Extent> extents, std::vector<std::uint64_t> hashes);
+    int fd_;
+    std::vector<Extent> extents_;
+    std::vector<std::uint64_t> hashes_;
+    std::size_t next_ = 0;
+    std::uint64_t done_ = 0, all_ = 0;
+    std::vector<std::byte> buffer_;
+    HashUnit unit_;
+};
+
+Result<void> verify_pages(int fd, const Image& image);
 
 } // namespace rfork::image

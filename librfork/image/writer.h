@@ -1,6 +1,7 @@
 // Writes an image.
 #pragma once
 
+#include "image/sink.h"
 #include "snapshot/snapshot.h"
 
 namespace rfork::image {
@@ -14,11 +15,8 @@ struct Progress {
     std::uint64_t done, all; // bytes of pages
 };
 
-// Writes the image of `snapshot` into the empty file `fd`. The file is complete, and checked by
-// hashes, when this returns; giving it its mode and its name is the caller's.
-Result<Written> write_image(const capture::Snapshot& snapshot, int fd, Progress& progress);
-
-// The resume stub that goes into every image.
-std::span<const std::uint8_t> stub_code();
+// Writes the image of `snapshot` into `sink`. It is complete when this returns; giving a file its
+// mode and its name is the caller's.
+Result<Written> write_image(const capture::Snapshot& snapshot, Sink& sink, Progress& progress);
 
 } // namespace rfork::image

@@ -10,6 +10,8 @@
 // pages count.
 #include "process/own_pages.h"
 
+#include "process/own_memory.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -65,6 +67,29 @@ long scan(int pagemap, const ScanArgument& argument) {
     return arch::syscall(SYS_ioctl, pagemap, pagemap_scan, &argument);
 }
 
+bool is_read(image::MappingKind kind) {
+    return kind != image::MappingKind::file_shared && kind != image::MappingKind::vvar;
+}
+
+// A mapping may be longer than its file, and pages behind the end of the file are none: SIGBUS.
+std::uint64_t end_of_file(Range mapping) {
+    auto is_there = [](std::uint64_t at) {
+        char byte;
+        return peek(at, byte);
+    };
+    if (is_there(mapping.end - page))
+        return mapping.end;
+    std::uint64_t there = mapping.start, behind = mapping.end - page; // the first that is none
+    while (there < behind) {
+        const std::uint64_t middle = there + (behind - there) / page / 2 * page;
+        if (is_there(middle))
+            there = middle + page;
+        else
+            behind = middle;
+    }
+    return there;
+}
+
 bool swap_in_use() {
     struct sysinfo info {};
     return sysinfo(&info) != 0 || info.freeswap != info.totalswap;
@@ -74,6 +99,9 @@ bool swap_in_use() {
 
 Result<void> OwnPages::find_pages(const image::Mapping& mapping, std::vector<Range>& pages) {
     const Range range{mapping.start, mapping.end};
+    if (!(mapping.prot & PROT_READ) && is_read(mapping.kind))
+        if (mprotect(reinterpret_cast<void*>(mapping.start), range.size(), PROT_READ) != 0)
+            return system_error(errno, "cannot make memory of the process readable");
     switch (mapping.kind) {
     case image::MappingKind::anonymous:
         if (Result<void> r = find_touched(range, pages); !r)
@@ -86,19 +114,17 @@ Result<void> OwnPages::find_pages(const image::Mapping& mapping, std::vector<Ran
     case image::MappingKind::file_content:
         if (Result<void> r = check_guards(range); !r)
             return r;
-        pages.push_back(range);
         of_files_.push_back(range);
+        if (const std::uint64_t end = end_of_file(range); end > range.start)
+            pages.push_back({range.start, end});
         break;
     case image::MappingKind::vdso:
         pages.push_back(range);
         break;
     case image::MappingKind::file_shared: // the file has them
     case image::MappingKind::vvar:        // nobody can read them but the vDSO
-        return {};
+        break;
     }
-    if (!(mapping.prot & PROT_READ) && !pages.empty())
-        if (mprotect(reinterpret_cast<void*>(mapping.start), range.size(), PROT_READ) != 0)
-            return system_error(errno, "cannot make memory of the process readable");
     return {};
 }
 

@@ -366,6 +366,17 @@ Result<void> Self::check_capturable() const {
     return {};
 }
 
+// What the parent is sent at the end: field 38 of proc(5)'s stat, counted from behind the name, in
+// which there may be anything.
+std::uint32_t Self::exit_signal() const {
+    constexpr int field_behind_name = 3, wanted = 38;
+    const Result<std::string> stat = read("stat");
+    std::size_t at = stat ? stat->rfind(')') : std::string::npos;
+    for (int i = field_behind_name; i <= wanted && at != std::string::npos; ++i)
+        at = stat->find(' ', at + 1);
+    return at == std::string::npos ? SIGCHLD : std::uint32_t(std::atoi(stat->c_str() + at + 1));
+}
+
 Result<Identity> Self::identity() const {
     Identity identity;
     identity.pid = pid_;
@@ -375,6 +386,7 @@ Result<Identity> Self::identity() const {
     identity.uid = getuid();
     identity.gid = getgid();
     identity.nice = getpriority(PRIO_PROCESS, unsigned(pid_));
+    identity.exit_signal = exit_signal();
     char name[17] = {};
     prctl(PR_GET_NAME, name);
     identity.name = name;

@@ -82,6 +82,8 @@ class Self : public Source {
     Self(pid_t pid, UniqueFd directory, const OwnFacts& facts)
         : pid_(pid), directory_(std::move(directory)), facts_(&facts) {}
 
+    std::uint32_t exit_signal() const;
+
     pid_t pid_;
     UniqueFd directory_;
     std::string status_;

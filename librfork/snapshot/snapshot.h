@@ -29,12 +29,12 @@ struct Range {
 class PageSource {
   public:
     // Appends to `pages`, in ascending order, the pages of `mapping` that may hold anything but
-    // zeroes.
+    // zeroes; of a mapped file those that the file has.
     virtual Result<void> find_pages(const image::Mapping& mapping, std::vector<Range>& pages) = 0;
     // The bytes of `range`, which find_pages() reported; valid until the next call.
     virtual Result<std::span<const std::uint8_t>> bytes(Range range) = 0;
-    // Copies the bytes of `range` and returns how many there are: fewer than asked for, but whole
-    // pages, where a mapped file ends early.
+    // Copies the bytes of `range` and returns how many there are: fewer than asked for where a
+    // mapped file has become shorter since.
     virtual Result<std::uint64_t> read(Range range, std::uint8_t* to) = 0;
 
   protected:
@@ -79,6 +79,7 @@ class RecordList {
 // What core-file readers want to know (struct elf_prpsinfo), and inspect shows.
 struct Identity {
     std::int32_t pid = 0, parent = 0, process_group = 0, session = 0;
+    std::uint32_t exit_signal = 0; // what its parent gets when it ends
     std::uint32_t uid = 0, gid = 0;
     std::int64_t nice = 0;
     std::string name;      // comm
@@ -144,6 +145,7 @@ struct Snapshot {
     Obstacles obstacles; // if there are any, this is not to become an image
 
     StringTable strings;
+    RecordList objects;                    // what processes refer to, and may share
     std::deque<ProcessSnapshot> processes; // the first is the one that was asked for
 };
 

@@ -1,7 +1,6 @@
 // The image as the stub sees it: its own file, and the metadata the kernel has mapped.
 #include "stub/stub.h"
 
-#include <asm/stat.h>
 #include <asm/unistd.h>
 #include <elf.h>
 #include <linux/errno.h>
@@ -46,6 +45,14 @@ std::uint64_t metadata_hash(const Stub& stub, const image::Header& header) {
     return hash.value();
 }
 
+template <class Byte, std::size_t size>
+bool is_same(const Byte (&a)[size], const Byte (&b)[size]) {
+    for (std::size_t i = 0; i < size; ++i)
+        if (a[i] != b[i])
+            return false;
+    return true;
+}
+
 // The first page is not mapped; the rest of the front is the code that is running here.
 std::uint64_t front_hash(const Stub& stub, const std::uint8_t (&first_page)[image::page_size],
                          const image::Header& header) {
@@ -54,6 +61,31 @@ std::uint64_t front_hash(const Stub& stub, const std::uint8_t (&first_page)[imag
     hash.add(bytes(reinterpret_cast<const void*>(header.window.base),
                    header.metadata_offset - sizeof first_page));
     return hash.value();
+}
+
+// Behind the pages, in one piece with the closing record: by that the file is complete.
+void read_hashes(const Stub& stub) {
+    const image::Header& header = *stub.header;
+    const image::Section* where = find_section(stub, image::SectionKind::hashes, 0);
+    if (!where)
+        damaged(stub, "the image is damaged: it has no checksums");
+    auto* to = reinterpret_cast<std::byte*>(header.window.hashes);
+    const std::uint64_t size = header.file_size - where->offset;
+    for (std::uint64_t done = 0; done < size;) {
+        const long got = arch::syscall(__NR_pread64, stub.image_fd, to + done, size - done,
+                                       where->offset + done);
+        if (got < 0 && got != -EINTR)
+            fail(stub, int(-got), "cannot read the checksums of the image");
+        if (got == 0)
+            damaged(stub, "the image is truncated: copy it again from where it was written");
+        done += got > 0 ? std::uint64_t(got) : 0;
+    }
+    const auto* closing = reinterpret_cast<const image::Closing*>(to + where->size);
+    if (size != where->size + sizeof *closing || !is_same(closing->magic, image::closing_magic) ||
+        !is_same(closing->id.bytes, header.id.bytes) || closing->file_size != header.file_size)
+        damaged(stub, "the image is truncated: it does not end with its closing record");
+    if (hash({to, where->size}, stub.hash_unit) != closing->hashes_hash)
+        damaged(stub, "the image is damaged: its checksums do not match theirs");
 }
 
 } // namespace
@@ -74,33 +106,53 @@ void check_image(Stub& stub) {
     if (front_hash(stub, first_page, header) != header.front_hash)
         damaged(stub, "the image is damaged: its stub does not match its checksum");
 
-    struct stat st;
-    if (long r = arch::syscall(__NR_fstat, stub.image_fd, &st); r < 0)
-        fail(stub, int(-r), "cannot examine the image");
-    if (std::uint64_t(st.st_size) < header.file_size)
-        damaged(stub, "the image is truncated: copy it again from where it was written");
+    if (header.page_size != image::page_size)
+        fail(stub, EOPNOTSUPP, "the image has pages of another size than this machine");
+    read_hashes(stub);
+}
+
+const image::Section* find_section(const Stub& stub, image::SectionKind kind, std::uint32_t owner) {
+    const auto* section = reinterpret_cast<const image::Section*>(stub.header + 1);
+    for (std::uint32_t i = 0; i < stub.header->sections; ++i)
+        if (section[i].kind == kind && section[i].owner == owner)
+            return &section[i];
+    return nullptr;
 }
 
 const char* string_at(const Stub& stub, std::uint32_t offset) {
-    return reinterpret_cast<const char*>(stub.header) + stub.header->strings.offset + offset;
+    return table<char>(stub, image::SectionKind::strings).data() + offset;
 }
 
-MappingTable mappings_of(const Stub& stub) {
-    const image::Table& table = stub.header->mappings;
-    const auto* first = reinterpret_cast<const image::Mapping*>(
-        reinterpret_cast<const std::uint8_t*>(stub.header) + table.offset);
-    return {first, first + table.size / sizeof *first};
+std::span<const image::Mapping> mappings_of(const Stub& stub) {
+    return table<image::Mapping>(stub, image::SectionKind::mappings, stub.process->id);
+}
+
+Extents extents_of(const Stub& stub, image::SectionKind kind, std::uint32_t owner) {
+    const auto* section = reinterpret_cast<const image::Section*>(stub.header + 1);
+    const auto* hashes = reinterpret_cast<const std::uint64_t*>(stub.header->window.hashes);
+    for (std::uint32_t i = 0; i < stub.header->sections; ++i) {
+        if (section[i].kind == kind && section[i].owner == owner)
+            return {table<image::Extent>(stub, kind, owner), hashes};
+        if (section[i].kind == image::SectionKind::extents ||
+            section[i].kind == image::SectionKind::shared_memory)
+            hashes += section[i].size / sizeof(image::Extent);
+    }
+    return {};
 }
 
 Records::Records(const Stub& stub)
-    : at_(reinterpret_cast<const std::uint8_t*>(stub.header) + stub.header->records.offset),
-      end_(at_ + stub.header->records.size) {}
+    : rest_(table<std::uint8_t>(stub, image::SectionKind::objects)),
+      then_(table<std::uint8_t>(stub, image::SectionKind::state, stub.process->id)) {}
 
 const image::RecordHeader* Records::next() {
-    if (at_ >= end_)
+    if (rest_.empty()) {
+        rest_ = then_;
+        then_ = {};
+    }
+    if (rest_.empty())
         return nullptr;
-    const auto* record = reinterpret_cast<const image::RecordHeader*>(at_);
-    at_ += record->size;
+    const auto* record = reinterpret_cast<const image::RecordHeader*>(rest_.data());
+    rest_ = rest_.subspan(record->size);
     return record;
 }
 

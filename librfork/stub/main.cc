@@ -150,6 +150,14 @@ std::uint64_t block_signals() {
     return before;
 }
 
+// The one that was asked for is the first.
+void find_process(Stub& stub) {
+    const auto processes = table<image::Process>(stub, image::SectionKind::processes);
+    if (processes.size() != 1)
+        fail(stub, EOPNOTSUPP, "the image holds several processes, and its stub brings back one");
+    stub.process = processes.data();
+}
+
 // Nothing that travels runs without having won its ticket, however it was started.
 void check_ticket(const Stub& stub) {
     if (stub.header->flags & image::flag_travels && stub.spool_fd < 0)
@@ -175,6 +183,7 @@ stub_main(const std::uint64_t* stack, const image::Header* header) {
     note_ignored_signals(stub);
     open_image(stub, executable);
     check_image(stub);
+    find_process(stub);
     if (is_link_to_executable(executable))
         execute_program_instead(stub, start.arguments, start.environment, signal_mask);
     renumber_private_descriptors(stub);

@@ -148,21 +148,29 @@ void protect(const Stub& stub, const Mapping& m, std::uint64_t start, std::uint6
         cannot_map(stub, r, m);
 }
 
-void check(const Stub& stub, const Mapping& m, const Extent& extent) {
-    const std::span bytes(reinterpret_cast<const std::byte*>(extent.address), extent.size);
-    if (hash(bytes, stub.hash_unit) != extent.hash)
+// An extent where it belongs in memory.
+struct Placed {
+    std::uint64_t address;
+    const Extent& extent;
+    std::uint64_t hash;
+};
+
+void check(const Stub& stub, const Mapping& m, const Placed& p) {
+    const std::span bytes(reinterpret_cast<const std::byte*>(p.address), p.extent.size());
+    if (hash(bytes, stub.hash_unit) != p.hash)
         fail(stub, EBADMSG, "the image is damaged: its pages do not match their checksum at",
              RangeText(m).text);
-    count_progress(stub, extent.size);
+    count_progress(stub, p.extent.size());
 }
 
-void read_in(const Stub& stub, const Mapping& m, const Extent& extent) {
+void read_in(const Stub& stub, const Mapping& m, const Placed& p) {
+    const std::uint64_t size = p.extent.size();
     // All pages at once are cheaper than a fault for each; an older kernel takes the faults.
-    arch::syscall(__NR_madvise, extent.address, extent.size, populate_write);
+    arch::syscall(__NR_madvise, p.address, size, populate_write);
     std::uint64_t done = 0;
-    while (done < extent.size) {
-        const long got = arch::syscall(__NR_pread64, stub.image_fd, extent.address + done,
-                                       extent.size - done, extent.file_offset + done);
+    while (done < size) {
+        const long got = arch::syscall(__NR_pread64, stub.image_fd, p.address + done, size - done,
+                                       p.extent.offset + done);
         if (got == -EINTR)
             continue;
         if (got <= 0)
@@ -170,35 +178,53 @@ void read_in(const Stub& stub, const Mapping& m, const Extent& extent) {
                  RangeText(m).text);
         done += std::uint64_t(got);
     }
-    check(stub, m, extent);
+    check(stub, m, p);
 }
 
-struct Extents {
-    const Extent* begin;
-    const Extent* end;
+// The extents of a mapping, one after the other.
+class Walk {
+  public:
+    explicit Walk(const Extents& all) : all_(all) {}
+    bool has_more_in(const Mapping& m) const {
+        return next_ < all_.extents.size() && all_.extents[next_].at < m.end;
+    }
+    Placed next() {
+        const std::size_t i = next_++;
+        return {all_.extents[i].at, all_.extents[i], all_.hashes[i]};
+    }
+
+  private:
+    Extents all_;
+    std::size_t next_ = 0;
 };
 
 // A range that was never writable, and yet holds something, is opened piece by piece: opened as a
 // whole, an enormous reservation would count as promised memory.
-void fill(const Stub& stub, const Mapping& m, Extents extents) {
+void fill(const Stub& stub, const Mapping& m, Walk& extents) {
     const bool open = is_writable(m) || was_writable(m);
-    for (const Extent* e = extents.begin; e < extents.end; ++e) {
+    while (extents.has_more_in(m)) {
+        const Placed p = extents.next();
         if (!open)
-            protect(stub, m, e->address, e->size, prot_rw);
-        read_in(stub, m, *e);
+            protect(stub, m, p.address, p.extent.size(), prot_rw);
+        read_in(stub, m, p);
         if (!open)
-            protect(stub, m, e->address, e->size, m.prot);
+            protect(stub, m, p.address, p.extent.size(), m.prot);
     }
     if (was_writable(m))
         protect(stub, m, m.start, m.end - m.start, m.prot);
 }
 
-void check_all(const Stub& stub, const Mapping& m, Extents extents) {
-    for (const Extent* e = extents.begin; e < extents.end; ++e)
-        check(stub, m, *e);
+void check_all(const Stub& stub, const Mapping& m, Walk& extents) {
+    while (extents.has_more_in(m))
+        check(stub, m, extents.next());
 }
 
-void restore_mapping(const Stub& stub, const Mapping& m, Extents extents) {
+void skip(const Mapping& m, Walk& extents) {
+    while (extents.has_more_in(m))
+        extents.next();
+}
+
+void restore_mapping(const Stub& stub, const Mapping& m, Walk& extents) {
     switch (m.kind) {
     case MappingKind::anonymous:
     case MappingKind::shared_anonymous:
@@ -217,14 +243,22 @@ void restore_mapping(const Stub& stub, const Mapping& m, Extents extents) {
     case MappingKind::vvar: // placed by kernel_mappings.cc
         return;
     case MappingKind::vdso: // likewise, unless it is another kernel's
-        if (stub.redirects_vdso) {
-            map_anonymous(stub, m);
-            fill(stub, m, extents);
-        }
+        if (!stub.redirects_vdso)
+            return skip(m, extents);
+        map_anonymous(stub, m);
+        fill(stub, m, extents);
         return;
     }
     fail(stub, EBADMSG, "the image holds a kind of memory that its own stub does not know at",
          RangeText(m).text);
+}
+
+// An image that leaves out what another file has takes a stub that knows how to find it.
+void check_backings(const Stub& stub, const Extents& all) {
+    for (const Extent& e : all.extents)
+        if (e.backing != 0)
+            fail(stub, EOPNOTSUPP,
+                 "the image leaves out memory that is in another file, which its stub cannot read");
 }
 
 // Last: nothing about it can be changed from then on.
@@ -252,15 +286,12 @@ void clear_address_space(Stub& stub) {
 
 void restore_memory(Stub& stub) {
     stub.stage = Stage::memory;
-    const auto* base = reinterpret_cast<const std::uint8_t*>(stub.header);
-    const auto* extent = reinterpret_cast<const Extent*>(base + stub.header->extents.offset);
-    const Extent* end = extent + stub.header->extents.size / sizeof(Extent);
+    const Extents all = extents_of(stub, image::SectionKind::extents, stub.process->id);
+    check_backings(stub, all);
     begin_progress(stub);
+    Walk extents(all);
     for (const Mapping& m : mappings_of(stub)) {
-        const Extent* first = extent;
-        while (extent < end && extent->address < m.end)
-            ++extent;
-        restore_mapping(stub, m, {first, extent});
+        restore_mapping(stub, m, extents);
         seal(stub, m);
     }
     end_progress(stub);

@@ -37,12 +37,10 @@ bool in_background(int terminal) {
 }
 
 std::uint64_t bytes_of_memory(const Stub& stub) {
-    const image::Table& table = stub.header->extents;
-    const auto* extent = reinterpret_cast<const image::Extent*>(
-        reinterpret_cast<const std::uint8_t*>(stub.header) + table.offset);
     std::uint64_t bytes = 0;
-    for (const auto* end = extent + table.size / sizeof *extent; extent < end; ++extent)
-        bytes += extent->size;
+    for (const image::Extent& extent :
+         table<image::Extent>(stub, image::SectionKind::extents, stub.process->id))
+        bytes += extent.size();
     return bytes;
 }
 

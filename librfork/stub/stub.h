@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace rfork::kinds {
 struct DescriptorSlot;
@@ -61,6 +62,7 @@ struct SupervisionPage;
 
 struct Stub {
     const image::Header* header = nullptr;
+    const image::Process* process = nullptr; // which of the frozen ones this is to become
     Stage stage = Stage::start;
     char called[256] = "image";        // as it was started, for sentences
     std::uint64_t ignored_signals = 0; // a bit each; see state/signal_actions/restore.cc
@@ -167,22 +169,33 @@ void open_image(Stub&, const char* executable_name);
 void check_image(Stub&);
 const char* string_at(const Stub&, std::uint32_t offset);
 
-struct MappingTable {
-    const image::Mapping* first;
-    const image::Mapping* last;
-    const image::Mapping* begin() const { return first; }
-    const image::Mapping* end() const { return last; }
-};
-MappingTable mappings_of(const Stub&);
+// The contents of a section of the metadata; empty if there is none.
+const image::Section* find_section(const Stub&, image::SectionKind, std::uint32_t owner);
+template <class T>
+std::span<const T> table(const Stub& stub, image::SectionKind kind, std::uint32_t owner = 0) {
+    const image::Section* s = find_section(stub, kind, owner);
+    if (!s)
+        return {};
+    const auto* metadata = reinterpret_cast<const std::uint8_t*>(stub.header);
+    return {reinterpret_cast<const T*>(metadata + (s->offset - stub.header->metadata_offset)),
+            s->size / sizeof(T)};
+}
+std::span<const image::Mapping> mappings_of(const Stub&);
 
-// The records of the image.
+// Extents with their hashes.
+struct Extents {
+    std::span<const image::Extent> extents;
+    const std::uint64_t* hashes;
+};
+Extents extents_of(const Stub&, image::SectionKind, std::uint32_t owner);
+
+// The records of the process and of the objects.
 class Records {
   public:
     explicit Records(const Stub& stub);
     const image::RecordHeader* next(); // nullptr at the end
   private:
-    const std::uint8_t* at_;
-    const std::uint8_t* end_;
+    std::span<const std::uint8_t> rest_, then_;
 };
 
 template <class Record>

@@ -25,16 +25,13 @@ const kinds::AddressSpaceRecord* address_space(const Stub& stub) {
 // From the image, since the program's memory is not here; zeroes are not in it.
 void read_frozen(const Stub& stub, std::uint64_t from, char* to, std::uint64_t size) {
     const std::uint64_t end = from + size;
-    const image::Table& table = stub.header->extents;
-    const auto* extent = reinterpret_cast<const image::Extent*>(
-        reinterpret_cast<const std::uint8_t*>(stub.header) + table.offset);
-    for (const auto* last = extent + table.size / sizeof *extent; extent < last; ++extent) {
-        const std::uint64_t first = extent->address > from ? extent->address : from;
-        const std::uint64_t behind = extent->address + extent->size;
-        const std::uint64_t stop = behind < end ? behind : end;
-        if (first < stop)
+    for (const image::Extent& extent :
+         table<image::Extent>(stub, image::SectionKind::extents, stub.process->id)) {
+        const std::uint64_t first = extent.at > from ? extent.at : from;
+        const std::uint64_t stop = extent.end() < end ? extent.end() : end;
+        if (first < stop && extent.backing == 0)
             arch::syscall(__NR_pread64, stub.image_fd, to + (first - from), stop - first,
-                          extent->file_offset + (first - extent->address));
+                          extent.offset + (first - extent.at));
     }
 }
 

@@ -23,13 +23,27 @@ using namespace rfork;
 
 std::size_t characters_seen = 0; // keeps the walk from being optimised away
 
-void walk(const image::Image& image) {
-    for (image::Record record : image.records())
+void walk(image::Records records) {
+    for (image::Record record : records)
         characters_seen += record.bytes().size();
-    for (const image::Mapping& mapping : image.mappings())
-        characters_seen += image.string(mapping.name)->size();
-    for (const image::Extent& extent : image.extents())
-        characters_seen += extent.size;
+}
+
+void walk(std::span<const image::Extent> extents) {
+    for (const image::Extent& extent : extents)
+        characters_seen += extent.size();
+}
+
+void walk(const image::Image& image) {
+    walk(image.objects());
+    for (const image::Process& process : image.processes()) {
+        walk(image.state(process.id));
+        for (const image::Mapping& mapping : image.mappings(process.id))
+            characters_seen += image.string(mapping.name)->size();
+        walk(image.extents(process.id));
+    }
+    for (const image::Section& section : image.sections())
+        if (section.kind == image::SectionKind::shared_memory)
+            walk(image.shared_memory(section.owner));
 }
 
 void read_everything(const Bytes& bytes) {

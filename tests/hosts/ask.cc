@@ -39,9 +39,10 @@ struct Options {
 
 int describe(const char* path) {
     const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
-    const image::Header header = test::must(image::read_front(fd), "ask");
+    const image::Image image = test::must(image::read_image(fd), "ask");
+    const image::Header& header = image.header();
     std::printf("%s %lu %lu %lu\n", remote::id_text(header.id).c_str(), header.metadata_offset,
-                header.pages_offset, header.file_size);
+                image.section(image::SectionKind::pages)->offset, header.file_size);
     return 0;
 }
 

@@ -55,6 +55,22 @@ void change_name(std::vector<std::byte> &code, const char *function) {
         fail("the vDSO has no such function");
 }
 
+std::vector<std::uint64_t> must(Result<std::vector<std::uint64_t>> hashes) {
+    if (!hashes)
+        fail(hashes.error().sentence.c_str());
+    return std::move(*hashes);
+}
+
+void write_hashes(int fd, const image::Image &image, const std::vector<std::uint64_t> &hashes) {
+    const auto bytes = std::as_bytes(std::span(hashes));
+    image::Closing closing{{}, image.header().id, image.header().file_size, hash(bytes)};
+    std::memcpy(closing.magic, image::closing_magic, sizeof closing.magic);
+    const auto end = std::as_bytes(std::span(&closing, 1));
+    const std::uint64_t at = image.section(image::SectionKind::hashes)->offset;
+    write_at(fd, at, {bytes.begin(), bytes.end()});
+    write_at(fd, at + bytes.size(), {end.begin(), end.end()});
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -64,17 +80,21 @@ int main(int argc, char **argv) {
         fail(read.error().sentence.c_str());
     image::Header header = read->header();
     std::vector<std::byte> metadata = read_at(fd, header.metadata_offset, header.metadata_size);
-    change_build_id(metadata.data() + header.records.offset, header.records.size);
+    const image::Section& state = *read->section(image::SectionKind::state, 1);
+    change_build_id(metadata.data() + (state.offset - header.metadata_offset), state.size);
 
-    auto *extents = reinterpret_cast<image::Extent *>(metadata.data() + header.extents.offset);
+    std::vector<std::uint64_t> hashes = must(image::read_hashes(fd, *read));
     for (std::size_t i = 0; argc > 2 && i < read->extents().size(); ++i)
-        for (const image::Mapping &m : read->mappings())
-            if (m.kind == image::MappingKind::vdso && m.start == extents[i].address) {
-                auto code = read_at(fd, extents[i].file_offset, extents[i].size);
-                change_name(code, argv[2]);
-                write_at(fd, extents[i].file_offset, code);
-                extents[i].hash = hash(code);
-            }
+        for (const image::Mapping &m : read->mappings()) {
+            const image::Extent &extent = read->extents()[i];
+            if (m.kind != image::MappingKind::vdso || m.start != extent.at)
+                continue;
+            auto code = read_at(fd, extent.offset, extent.size());
+            change_name(code, argv[2]);
+            write_at(fd, extent.offset, code);
+            hashes[i] = hash(code);
+        }
+    write_hashes(fd, *read, hashes);
 
     header.metadata_hash = 0;
     std::memcpy(metadata.data(), &header, sizeof header);

@@ -36,7 +36,7 @@ std::vector<std::byte> image_with_core_header() {
     Elf64_Ehdr core = image.elf;
     core.e_type = ET_CORE;
     core.e_phoff = 0x3080;
-    std::memcpy(&bytes[image.metadata.header.core_header_offset], &core, sizeof core);
+    std::memcpy(&bytes[image.metadata.sections[SyntheticImage::core1].offset], &core, sizeof core);
     return bytes;
 }
 
@@ -125,14 +125,14 @@ TEST_CASE("a record shorter than its kind is told, not read") {
     auto image = image::read_image(file.get());
     REQUIRE(image);
     auto lines = tool::describe_records({file.get(), *image});
-    REQUIRE(lines.size() == 2);
+    REQUIRE(lines.size() == 3);
     CHECK(lines[0].title == "umask");
-    CHECK(lines[1].text == "a record too short for its kind");
+    CHECK(lines[2].text == "a record too short for its kind");
 }
 
 TEST_CASE("a record of an unknown kind is told by its number") {
     SyntheticImage synthetic;
-    synthetic.metadata.records[0].kind = image::Kind{4711};
+    synthetic.metadata.state1[0].kind = image::Kind{4711};
     auto file = test::memory_file(synthetic.bytes());
     auto image = image::read_image(file.get());
     REQUIRE(image);

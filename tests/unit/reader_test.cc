@@ -45,7 +45,9 @@ TEST_CASE("a valid image is read as it was written") {
 
     auto image = read_image(file.get());
     REQUIRE(image);
-    CHECK(image->has_core_view());
+    REQUIRE(image->section(SectionKind::core_view, 1));
+    CHECK(image->section(SectionKind::core_view, 2)->offset == 0x3100);
+    CHECK(image->section(SectionKind::core_view, 3) == nullptr);
     REQUIRE(image->mappings().size() == 3);
     CHECK(image->mappings()[1].start == 0x500000);
     CHECK(image->string(image->mappings()[0].name) == "/usr/bin/true");
@@ -55,10 +57,32 @@ TEST_CASE("a valid image is read as it was written") {
     CHECK(image->extents().size() == 2);
 
     std::vector<Kind> kinds;
-    for (Record record : image->records())
+    for (Record record : image->state())
         kinds.push_back(record.header().kind);
     CHECK(kinds == std::vector{Kind::cpu, Kind::umask});
     CHECK(verify_pages(file.get(), *image));
+}
+
+TEST_CASE("each process of an image has its own, and what they share is there once") {
+    auto file = memory_file(SyntheticImage().bytes());
+    auto image = read_image(file.get());
+    REQUIRE(image);
+    REQUIRE(image->processes().size() == 2);
+    CHECK(image->processes()[1].pid == 101);
+    CHECK(image->processes()[1].parent == image->processes()[0].pid);
+    CHECK(image->mappings(2).size() == 1);
+    CHECK(image->mappings(3).empty());
+    REQUIRE(image->extents(2).size() == 1);
+    CHECK(image->extents(2)[0].offset == 0x7000);
+    REQUIRE(image->shared_memory(1).size() == 1);
+    CHECK(image->shared_memory(2).empty());
+    std::size_t objects = 0;
+    for (Record record : image->objects())
+        objects += record.header().kind == Kind::event_fd;
+    CHECK(objects == 1);
+    const auto hashes = read_hashes(file.get(), *image);
+    REQUIRE(hashes);
+    CHECK(hashes->size() == 4);
 }
 
 TEST_CASE("a record is never taken for a longer one") {
@@ -69,7 +93,7 @@ TEST_CASE("a record is never taken for a longer one") {
     auto file = memory_file(SyntheticImage().bytes());
     auto image = read_image(file.get());
     REQUIRE(image);
-    for (Record record : image->records()) {
+    for (Record record : image->state()) {
         CHECK(record.as<RecordHeader>() != nullptr);
         CHECK(record.as<Longer>() == nullptr);
     }
@@ -97,7 +121,8 @@ TEST_CASE("every corrupted byte of the pages is noticed by verify_pages") {
     auto file = memory_file(bytes);
     auto image = read_image(file.get());
     REQUIRE(image);
-    for (std::size_t at = test::pages_offset; at < bytes.size(); ++at) {
+    const std::size_t closing = bytes.size() - sizeof(Closing);
+    for (std::size_t at = test::pages_offset; at < closing; ++at) {
         std::byte corrupted = ~bytes[at];
         REQUIRE(::pwrite(file.get(), &corrupted, 1, static_cast<off_t>(at)) == 1);
         INFO("offset " << at);
@@ -105,6 +130,19 @@ TEST_CASE("every corrupted byte of the pages is noticed by verify_pages") {
         REQUIRE(::pwrite(file.get(), &bytes[at], 1, static_cast<off_t>(at)) == 1);
     }
     CHECK(verify_pages(file.get(), *image));
+}
+
+TEST_CASE("every corrupted byte of the closing record is noticed") {
+    auto bytes = SyntheticImage().bytes();
+    auto file = memory_file(bytes);
+    for (std::size_t at = bytes.size() - sizeof(Closing); at < bytes.size(); ++at) {
+        std::byte corrupted = ~bytes[at];
+        REQUIRE(::pwrite(file.get(), &corrupted, 1, static_cast<off_t>(at)) == 1);
+        INFO("offset " << at);
+        auto image = read_image(file.get());
+        REQUIRE_FALSE((image && verify_pages(file.get(), *image)));
+        REQUIRE(::pwrite(file.get(), &bytes[at], 1, static_cast<off_t>(at)) == 1);
+    }
 }
 
 TEST_CASE("an image cut short anywhere is refused") {
@@ -125,7 +163,7 @@ TEST_CASE("truncation is called by its name") {
     auto file = memory_file(bytes);
     auto read = read_front(file.get());
     REQUIRE_FALSE(read);
-    CHECK_THAT(read.error().sentence, Contains("truncated: 28671 of its 28672 bytes"));
+    CHECK_THAT(read.error().sentence, Contains("truncated: 36935 of its 36936 bytes"));
 }
 
 TEST_CASE("an image with something appended is refused") {
@@ -147,6 +185,22 @@ TEST_CASE("an image for another architecture is refused by its name") {
 TEST_CASE("an image of another format version is refused with both versions") {
     CHECK_THAT(refusal([](auto& image) { image.metadata.header.version = 77; }),
                Contains("format version 77"));
+}
+
+TEST_CASE("a section that is not known is refused by its name, if it is one to be understood") {
+    auto unknown = [](bool must_understand) {
+        return [must_understand](SyntheticImage& image) {
+            Section& s = image.metadata.sections[SyntheticImage::core2];
+            s = {SectionKind{200}, must_understand, 0, 0x3100, 0x100, "delta"};
+        };
+    };
+    CHECK_THAT(refusal(unknown(true)), Contains("section 'delta', which this release does not"));
+    CHECK(refusal(unknown(false)) == "");
+}
+
+TEST_CASE("pages of another size are refused with both sizes") {
+    CHECK_THAT(refusal([](auto& image) { image.metadata.header.page_size = 65536; }),
+               Contains("pages of 65536 bytes") && Contains("pages of 4096"));
 }
 
 TEST_CASE("what is no image is told so") {
@@ -175,10 +229,17 @@ TEST_CASE("a structure that points outside itself is refused") {
         return Change([change](SyntheticImage& image) { change(image.metadata.header); });
     };
     auto mapping = [](auto change) {
-        return Change([change](SyntheticImage& image) { change(image.metadata.mappings[0]); });
+        return Change([change](SyntheticImage& image) { change(image.metadata.mappings1[0]); });
+    };
+    constexpr auto core1 = SyntheticImage::core1, pages_at = SyntheticImage::pages_section,
+                   hashes_at = SyntheticImage::hashes_section,
+                   closing_at = SyntheticImage::closing_section;
+    auto section = [](unsigned which, auto change) {
+        return Change(
+            [which, change](SyntheticImage& image) { change(image.metadata.sections[which]); });
     };
     auto extent = [](auto change) {
-        return Change([change](SyntheticImage& image) { change(image.metadata.extents[0]); });
+        return Change([change](SyntheticImage& image) { change(image.metadata.extents1[0]); });
     };
 
     const std::pair<const char*, Change> changes[] = {
@@ -196,37 +257,65 @@ TEST_CASE("a structure that points outside itself is refused") {
         {"file size too large", header([](auto& h) { h.file_size = huge; })},
         {"other metadata offset", header([](auto& h) { h.metadata_offset += 0x1000; })},
         {"huge metadata", header([](auto& h) { h.metadata_size = huge; })},
-        {"metadata beyond the file", header([](auto& h) { h.metadata_size = 0x5001; })},
+        {"metadata beyond the file", header([](auto& h) { h.metadata_size = 0x7100; })},
         {"metadata smaller than the header", header([](auto& h) { h.metadata_size = 8; })},
-        {"core view within the metadata", header([](auto& h) { h.core_offset = 0x2008; })},
-        {"huge core view", header([](auto& h) { h.core_size = huge; })},
-        {"core header before the core view", header([](auto& h) { h.core_header_offset = 8; })},
-        {"core header behind it", header([](auto& h) { h.core_header_offset = 0x30c8; })},
-        {"pages within the core view", header([](auto& h) { h.pages_offset = 0x3000; })},
-        {"pages behind the file", header([](auto& h) { h.pages_offset = 0x8000; })},
-        {"pages not aligned", header([](auto& h) { h.pages_offset = 0x4008; })},
+        {"more sections than there is room", header([](auto& h) { h.sections = 1000; })},
+        {"a huge number of sections", header([](auto& h) { h.sections = ~0u; })},
+        {"no sections", header([](auto& h) { h.sections = 0; })},
+        {"a section less", header([](auto& h) { h.sections -= 1; })},
+        {"core view within the metadata", section(core1, [](auto& s) { s.offset = 0x2008; })},
+        {"huge core view", section(core1, [](auto& s) { s.size = huge; })},
+        {"core view without room for its header", section(core1, [](auto& s) { s.size = 8; })},
+        {"core view of nobody", section(core1, [](auto& s) { s.owner = 3; })},
+        {"two core views of one process", section(core1, [](auto& s) { s.owner = 2; })},
+        {"pages within the core view", section(pages_at, [](auto& s) { s.offset = 0x3000; })},
+        {"pages behind the file", section(pages_at, [](auto& s) { s.offset = 0xa000; })},
+        {"pages not aligned", section(pages_at, [](auto& s) { s.offset = 0x4008; })},
+        {"a checksum less", section(hashes_at, [](auto& s) { s.size -= 8; })},
+        {"checksums elsewhere", section(hashes_at, [](auto& s) { s.offset -= 8; })},
+        {"closing record not at the end", section(closing_at, [](auto& s) { s.offset -= 8; })},
+        {"closing record too short", section(closing_at, [](auto& s) { s.size -= 8; })},
+        {"no room for the checksums",
+         header([](auto& h) { h.window.stacks = h.window.hashes + 8; })},
+        {"no process", section(SyntheticImage::processes, [](auto& s) { s.size = 0; })},
+        {"a process and a half", section(SyntheticImage::processes, [](auto& s) { s.size = 36; })},
+        {"processes out of order", [](auto& i) { i.metadata.processes[1].id = 1; }},
+        {"state of nobody", section(SyntheticImage::state2, [](auto& s) { s.owner = 3; })},
+        {"mappings twice", section(SyntheticImage::mappings2, [](auto& s) { s.owner = 1; })},
+        {"extents of an image", section(SyntheticImage::extents2, [](auto& s) { s.owner = 0; })},
+        {"objects of a process", section(SyntheticImage::objects, [](auto& s) { s.owner = 1; })},
+        {"sections out of order",
+         [](auto& i) { std::swap(i.metadata.sections[5], i.metadata.sections[6]); }},
+        {"magic of the closing record", [](auto& i) { i.closing.magic[0] = 'x'; }},
+        {"closing record of another image", [](auto& i) { i.closing.id.bytes[0] = 77; }},
+        {"extent in a file that is not named", [](auto& i) { i.metadata.extents1[1].backing = 1; }},
+        {"shared extent of no size", [](auto& i) { i.metadata.shared[0].pages = 0; }},
+        {"shared extent behind the pages", [](auto& i) { i.metadata.shared[0].offset = 0x9000; }},
+        {"extent of the other process outside its mapping",
+         [](auto& i) { i.metadata.extents2[0].at = 0x501000; }},
         {"window upside down", header([](auto& h) { std::swap(h.window.base, h.window.end); })},
         {"window too small", header([](auto& h) { h.window.scratch = h.window.metadata + 8; })},
         {"window in kernel space", header([](auto& h) { h.window.end = huge; })},
-        {"records in the header", header([](auto& h) { h.records.offset = 0; })},
-        {"records not aligned", header([](auto& h) { h.records.offset += 4; })},
-        {"records cut", header([](auto& h) { h.records.size -= 4; })},
-        {"records outside", header([](auto& h) { h.records.offset = huge; })},
-        {"records too long", header([](auto& h) { h.records.size = huge; })},
-        {"mappings outside", header([](auto& h) { h.mappings.offset = huge; })},
-        {"mappings too long", header([](auto& h) { h.mappings.size = huge; })},
-        {"a mapping and a half", header([](auto& h) { h.mappings.size -= 24; })},
-        {"extents outside", header([](auto& h) { h.extents.offset = huge; })},
-        {"extents too long", header([](auto& h) { h.extents.size += 32; })},
-        {"strings outside", header([](auto& h) { h.strings.offset = huge; })},
-        {"strings too long", header([](auto& h) { h.strings.size += 1; })},
-        {"no strings", header([](auto& h) { h.strings.size = 0; })},
-        {"strings without an end", header([](auto& h) { h.strings.size -= 1; })},
+        {"records in the header",
+         section(SyntheticImage::state1, [](auto& s) { s.offset = 0x2000; })},
+        {"records not aligned", section(SyntheticImage::state1, [](auto& s) { s.offset += 4; })},
+        {"records cut", section(SyntheticImage::state1, [](auto& s) { s.size -= 4; })},
+        {"records outside", section(SyntheticImage::state1, [](auto& s) { s.offset = huge; })},
+        {"records too long", section(SyntheticImage::state1, [](auto& s) { s.size = huge; })},
+        {"mappings outside", section(SyntheticImage::mappings1, [](auto& s) { s.offset = huge; })},
+        {"mappings too long", section(SyntheticImage::mappings1, [](auto& s) { s.size = huge; })},
+        {"a mapping and a half", section(SyntheticImage::mappings1, [](auto& s) { s.size -= 24; })},
+        {"extents outside", section(SyntheticImage::extents1, [](auto& s) { s.offset = huge; })},
+        {"extents too long", section(SyntheticImage::extents1, [](auto& s) { s.size += 24; })},
+        {"strings outside", section(SyntheticImage::strings, [](auto& s) { s.offset = huge; })},
+        {"strings too long", section(SyntheticImage::strings, [](auto& s) { s.size += 3; })},
+        {"no strings", section(SyntheticImage::strings, [](auto& s) { s.size = 0; })},
+        {"strings without an end", section(SyntheticImage::strings, [](auto& s) { s.size -= 1; })},
         {"strings without the empty string", [](auto& i) { i.metadata.strings[0] = 'x'; }},
-        {"record of no size", [](auto& i) { i.metadata.records[0].size = 0; }},
-        {"record of an odd size", [](auto& i) { i.metadata.records[0].size = 12; }},
-        {"record longer than the table", [](auto& i) { i.metadata.records[1].size = 24; }},
-        {"record of a huge size", [](auto& i) { i.metadata.records[0].size = 0xfffffff8; }},
+        {"record of no size", [](auto& i) { i.metadata.state1[0].size = 0; }},
+        {"record of an odd size", [](auto& i) { i.metadata.state1[0].size = 12; }},
+        {"record longer than the table", [](auto& i) { i.metadata.state1[1].size = 24; }},
+        {"record of a huge size", [](auto& i) { i.metadata.state1[0].size = 0xfffffff8; }},
         {"mapping upside down", mapping([](auto& m) { std::swap(m.start, m.end); })},
         {"empty mapping", mapping([](auto& m) { m.end = m.start; })},
         {"mapping not aligned", mapping([](auto& m) { m.start += 8; })},
@@ -237,23 +326,22 @@ TEST_CASE("a structure that points outside itself is refused") {
         {"unknown protection", mapping([](auto& m) { m.prot = 8; })},
         {"name outside the strings", mapping([](auto& m) { m.name = 22; })},
         {"content before the pages", mapping([](auto& m) { m.file_offset = 0x3000; })},
-        {"content behind the file", mapping([](auto& m) { m.file_offset = 0x6000; })},
+        {"content behind the file", mapping([](auto& m) { m.file_offset = 0x8000; })},
         {"content far behind it", mapping([](auto& m) { m.file_offset = huge & ~0xfffull; })},
-        {"extent not aligned", extent([](auto& e) { e.address += 8; })},
-        {"empty extent", extent([](auto& e) { e.size = 0; })},
-        {"huge extent", extent([](auto& e) { e.size = huge & ~0xfffull; })},
-        {"extent over a mapping's end", extent([](auto& e) { e.size = 0x3000; })},
-        {"extent outside any mapping", extent([](auto& e) { e.address = 0x404000; })},
-        {"extent before any mapping", extent([](auto& e) { e.address = 0x3ff000; })},
-        {"extent behind any mapping", [](auto& i) { i.metadata.extents[1].address = 1ull << 47; }},
-        {"extent of kernel pages", [](auto& i) { i.metadata.extents[1].address = 0x7ff000000000; }},
-        {"extent before the pages", extent([](auto& e) { e.file_offset = 0x3000; })},
-        {"extent behind the file", extent([](auto& e) { e.file_offset = 0x6000; })},
-        {"extent not where its mapping is", extent([](auto& e) { e.file_offset = 0x4000; })},
+        {"extent not aligned", extent([](auto& e) { e.at += 8; })},
+        {"empty extent", extent([](auto& e) { e.pages = 0; })},
+        {"huge extent", extent([](auto& e) { e.pages = ~0u; })},
+        {"extent over a mapping's end", extent([](auto& e) { e.pages = 3; })},
+        {"extent outside any mapping", extent([](auto& e) { e.at = 0x404000; })},
+        {"extent before any mapping", extent([](auto& e) { e.at = 0x3ff000; })},
+        {"extent behind any mapping", [](auto& i) { i.metadata.extents1[1].at = 1ull << 47; }},
+        {"extent of kernel pages", [](auto& i) { i.metadata.extents1[1].at = 0x7ff000000000; }},
+        {"extent before the pages", extent([](auto& e) { e.offset = 0x3000; })},
+        {"extent behind the file", extent([](auto& e) { e.offset = 0x8000; })},
+        {"extent not where its mapping is", extent([](auto& e) { e.offset = 0x4000; })},
         {"extents out of order",
-         [](auto& i) { std::swap(i.metadata.extents[0], i.metadata.extents[1]); }},
-        {"overlapping extents",
-         [](auto& i) { i.metadata.extents[1] = {0x401000, 0x1000, 0x6000, 0}; }},
+         [](auto& i) { std::swap(i.metadata.extents1[0], i.metadata.extents1[1]); }},
+        {"overlapping extents", [](auto& i) { i.metadata.extents1[1] = {0x401000, 1, 0, 0x6000}; }},
     };
     for (const auto& [name, change] : changes) {
         INFO(name);
@@ -263,7 +351,9 @@ TEST_CASE("a structure that points outside itself is refused") {
 
 TEST_CASE("an image without a core view is an image") {
     CHECK(refusal([](auto& image) {
-              image.metadata.header.core_size = 0;
-              image.metadata.header.core_header_offset = 0;
+              for (unsigned which : {SyntheticImage::core1, SyntheticImage::core2})
+                  image.metadata.sections[which].kind = SectionKind{200};
+              for (unsigned which : {SyntheticImage::core1, SyntheticImage::core2})
+                  image.metadata.sections[which].must_understand = 0;
           }) == "");
 }

@@ -3,10 +3,11 @@
 //
 //   0x0000  ELF header, two program headers
 //   0x1000  "stub": one page of 0x90
-//   0x2000  Header, two records, three mappings, two extents, strings
-//   0x3000  core view
-//   0x4000  pages: one of an anonymous mapping, two of a file_content mapping
-//   0x7000  end
+//   0x2000  Header, sections, and those of the metadata, of two processes
+//   0x3000  a core view each
+//   0x4000  pages: of process 1, one of an anonymous mapping and two of a file_content mapping; one
+//           of process 2; one of memory that they share
+//   0x9000  hashes, closing record
 #pragma once
 
 #include "base/hash.h"
@@ -26,16 +27,43 @@ namespace rfork::test {
 
 inline constexpr std::uint64_t metadata_offset = 0x2000;
 inline constexpr std::uint64_t pages_offset = 0x4000;
-inline constexpr std::uint64_t file_size = 0x7000;
+inline constexpr std::uint64_t hashes_offset = 0x9000;
+inline constexpr std::uint64_t file_size =
+    hashes_offset + 4 * sizeof(std::uint64_t) + sizeof(image::Closing);
 inline constexpr std::uint64_t window_base = 0x10000;
 inline constexpr std::string_view string_table{"\0[heap]\0/usr/bin/true\0", 22};
 
 struct SyntheticImage {
+    // Where what is in `Metadata::sections`.
+    enum {
+        front,
+        processes,
+        objects,
+        state1,
+        state2,
+        mappings1,
+        mappings2,
+        extents1,
+        extents2,
+        shared,
+        strings,
+        core1,
+        core2,
+        pages_section,
+        hashes_section,
+        closing_section,
+        count
+    };
+
     struct Metadata {
         image::Header header;
-        image::RecordHeader records[3]; // an empty one, and one with 8 bytes of content
-        image::Mapping mappings[3];
-        image::Extent extents[2];
+        image::Section sections[count];
+        image::Process processes[2];
+        image::RecordHeader objects[1];
+        image::RecordHeader state1[3]; // an empty one, and one with 8 bytes of content
+        image::RecordHeader state2[1];
+        image::Mapping mappings1[3], mappings2[1];
+        image::Extent extents1[2], extents2[1], shared[1];
         char strings[string_table.size()];
     };
 
@@ -43,13 +71,18 @@ struct SyntheticImage {
     Elf64_Phdr programs[2]{};
     Metadata metadata{};
     std::vector<std::byte> pages;
+    image::Closing closing{};
 
-    SyntheticImage() : pages(file_size - pages_offset) {
+    SyntheticImage() : pages(hashes_offset - pages_offset) {
         for (std::size_t i = 0; i < pages.size(); ++i)
             pages[i] = std::byte(i * 7 + i / 4096);
         lay_out_front();
         lay_out_header();
+        lay_out_sections();
         lay_out_tables();
+        std::memcpy(closing.magic, image::closing_magic, sizeof closing.magic);
+        closing.id = metadata.header.id;
+        closing.file_size = file_size;
     }
 
     // The file, with checksums that are right for whatever a test has done to the members.
@@ -66,10 +99,21 @@ struct SyntheticImage {
         sealed.header.metadata_hash =
             hash(std::as_bytes(std::span(&sealed, 1)).first(metadata_bytes));
         std::memcpy(&file[metadata_offset], &sealed, metadata_bytes);
+
+        const std::span<const std::byte> stored(pages);
+        const std::uint64_t hashes[] = {
+            hash(stored.subspan(0x1000, 0x2000)), hash(stored.first(0x1000)),
+            hash(stored.subspan(0x3000, 0x1000)), hash(stored.subspan(0x4000, 0x1000))};
+        image::Closing end = closing;
+        end.hashes_hash = hash(std::as_bytes(std::span(hashes)));
+        std::memcpy(&file[hashes_offset], hashes, sizeof hashes);
+        std::memcpy(&file[hashes_offset + sizeof hashes], &end, sizeof end);
         return file;
     }
 
-    static constexpr std::size_t metadata_bytes = offsetof(Metadata, strings) + string_table.size();
+    static constexpr std::size_t metadata_bytes =
+        (offsetof(Metadata, strings) + string_table.size() + 7) / 8 * 8;
+    static_assert(metadata_bytes <= sizeof(Metadata) && sizeof(Metadata) < 0x1000);
 
   private:
     void lay_out_front() {
@@ -112,33 +156,67 @@ struct SyntheticImage {
         header.machine = EM_X86_64;
         for (unsigned i = 0; i < 16; ++i)
             header.id.bytes[i] = static_cast<std::uint8_t>(i);
+        header.page_size = image::page_size;
+        header.sections = count;
         header.file_size = file_size;
         header.metadata_offset = metadata_offset;
         header.metadata_size = metadata_bytes;
-        header.core_offset = 0x3000;
-        header.core_size = 0x100;
-        header.core_header_offset = 0x3040;
-        header.pages_offset = pages_offset;
         header.window = {window_base,          window_base + 0x1000, window_base + 0x2000,
-                         window_base + 0x3000, window_base + 0x4000, window_base + 0x4000};
-        header.records = {offsetof(Metadata, records), sizeof metadata.records};
-        header.mappings = {offsetof(Metadata, mappings), sizeof metadata.mappings};
-        header.extents = {offsetof(Metadata, extents), sizeof metadata.extents};
-        header.strings = {offsetof(Metadata, strings), string_table.size()};
+                         window_base + 0x3000, window_base + 0x4000, window_base + 0x5000,
+                         window_base + 0x5000};
+    }
+
+    template <class T>
+    void lay_out(unsigned index, image::SectionKind kind, std::uint32_t owner, const T& table) {
+        const auto distance = std::uint64_t(reinterpret_cast<const char*>(&table) -
+                                            reinterpret_cast<const char*>(&metadata));
+        metadata.sections[index] = {kind, 1, owner, metadata_offset + distance, sizeof table, {}};
+    }
+
+    void lay_out_sections() {
+        using image::SectionKind;
+        metadata.sections[front] = {SectionKind::front, 1, 0, 0, metadata_offset, "front"};
+        lay_out(processes, SectionKind::processes, 0, metadata.processes);
+        lay_out(objects, SectionKind::objects, 0, metadata.objects);
+        lay_out(state1, SectionKind::state, 1, metadata.state1);
+        lay_out(state2, SectionKind::state, 2, metadata.state2);
+        lay_out(mappings1, SectionKind::mappings, 1, metadata.mappings1);
+        lay_out(mappings2, SectionKind::mappings, 2, metadata.mappings2);
+        lay_out(extents1, SectionKind::extents, 1, metadata.extents1);
+        lay_out(extents2, SectionKind::extents, 2, metadata.extents2);
+        lay_out(shared, SectionKind::shared_memory, 1, metadata.shared);
+        lay_out(strings, SectionKind::strings, 0, metadata.strings);
+        metadata.sections[core1] = {SectionKind::core_view, 0, 1, 0x3000, 0x100, "core view"};
+        metadata.sections[core2] = {SectionKind::core_view, 0, 2, 0x3100, 0x100, "core view"};
+        metadata.sections[pages_section] = {SectionKind::pages,           1,      0, pages_offset,
+                                            hashes_offset - pages_offset, "pages"};
+        metadata.sections[hashes_section] = {SectionKind::hashes, 1,  0,
+                                             hashes_offset,       32, "hashes"};
+        metadata.sections[closing_section] = {
+            SectionKind::closing, 1, 0, hashes_offset + 32, sizeof(image::Closing), "closing"};
     }
 
     void lay_out_tables() {
         using image::MappingKind;
-        metadata.records[0] = {image::Kind::cpu, 1, 8};
-        metadata.records[1] = {image::Kind::umask, 1, 16};
-        metadata.mappings[0] = {
-            0x400000, 0x402000, PROT_READ | PROT_EXEC, MappingKind::file_content, 0, 8, 0x5000, 0};
-        metadata.mappings[1] = {
-            0x500000, 0x600000, PROT_READ | PROT_WRITE, MappingKind::anonymous, 0, 1, 0, 0};
-        metadata.mappings[2] = {
-            0x7ff000000000, 0x7ff000002000, PROT_READ, MappingKind::vvar, 0, 0, 0, 0};
-        metadata.extents[0] = {0x400000, 0x2000, 0x5000, hash(std::span(pages).subspan(0x1000))};
-        metadata.extents[1] = {0x580000, 0x1000, 0x4000, hash(std::span(pages).first(0x1000))};
+        constexpr std::uint32_t read = PROT_READ, write = PROT_READ | PROT_WRITE;
+        metadata.processes[0] = {1, 100, 1, 100, 100, 17};
+        metadata.processes[1] = {2, 101, 100, 100, 100, 17};
+        metadata.objects[0] = {image::Kind::event_fd, 1, 8};
+        metadata.state1[0] = {image::Kind::cpu, 1, 8};
+        metadata.state1[1] = {image::Kind::umask, 1, 16};
+        metadata.state2[0] = {image::Kind::umask, 1, 8};
+        metadata.mappings1[0] = {0x400000, 0x402000, read, MappingKind::file_content, 0, 8, 0x5000,
+                                 0,        0,        0};
+        metadata.mappings1[1] = {0x500000, 0x600000, write, MappingKind::anonymous, 0, 1, 0,
+                                 0,        0,        0};
+        metadata.mappings1[2] = {
+            0x7ff000000000, 0x7ff000002000, read, MappingKind::vvar, 0, 0, 0, 0, 0, 0};
+        metadata.mappings2[0] = {0x500000, 0x501000, write, MappingKind::anonymous, 0, 1, 0,
+                                 0,        0,        0};
+        metadata.extents1[0] = {0x400000, 2, 0, 0x5000};
+        metadata.extents1[1] = {0x580000, 1, 0, 0x4000};
+        metadata.extents2[0] = {0x500000, 1, 0, 0x7000};
+        metadata.shared[0] = {0, 1, 0, 0x8000};
         std::memcpy(metadata.strings, string_table.data(), string_table.size());
     }
 };

@@ -1,6 +1,6 @@
 // Offsets that assembly needs; each is checked against its structure by a static_assert where the
 // structure is used (stub/main.cc, api/session.cc).
-#define HEADER_WINDOW_FRAMES 152
+#define HEADER_WINDOW_FRAMES 136
 
 #define SESSION_REGISTERS 0
 #define SESSION_STACK_TOP 216

@@ -1,0 +1,34 @@
+// Where an image goes: a file, a pipe, a socket. It is written from front to back; nothing that has
+// been written is looked at again.
+#pragma once
+
+#include "base/result.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace rfork::image {
+
+class Sink {
+  public:
+    virtual Result<void> write(std::span<const std::uint8_t> bytes) = 0;
+    virtual Result<void> write_zeroes(std::uint64_t count) = 0;
+
+  protected:
+    ~Sink() = default;
+};
+
+// An open descriptor. In a regular file zeroes are a hole.
+class DescriptorSink : public Sink {
+  public:
+    explicit DescriptorSink(int fd);
+    Result<void> write(std::span<const std::uint8_t> bytes) override;
+    Result<void> write_zeroes(std::uint64_t count) override;
+
+  private:
+    int fd_;
+    bool has_holes_;
+};
+
+} // namespace rfork::image
