@@ -19,8 +19,8 @@ const char* kind_name(MappingKind kind) {
     switch (kind) {
     case MappingKind::anonymous:
         return "anonymous";
-    case MappingKind::shared_anonymous:
-        return "shared anonymous";
+    case MappingKind::shared_memory:
+        return "shared memory";
     case MappingKind::file_content:
         return "file, content carried";
     case MappingKind::file_shared:
@@ -33,6 +33,15 @@ const char* kind_name(MappingKind kind) {
     return "unknown";
 }
 
+std::uint64_t shared_bytes(const image::Image& image, const Mapping& mapping) {
+    const std::uint64_t end = mapping.origin_offset + (mapping.end - mapping.start);
+    std::uint64_t bytes = 0;
+    for (const Extent& e : image.shared_memory(mapping.object))
+        if (e.at < end && e.end() > mapping.origin_offset)
+            bytes += std::min(e.end(), end) - std::max(e.at, mapping.origin_offset);
+    return bytes;
+}
+
 // How many bytes of each mapping the image carries; extents ascend as mappings do.
 std::vector<std::uint64_t> carried_bytes(const image::Image& image) {
     std::vector<std::uint64_t> carried;
@@ -41,6 +50,8 @@ std::vector<std::uint64_t> carried_bytes(const image::Image& image) {
         std::uint64_t bytes = 0;
         for (; extent != image.extents().end() && extent->at < mapping.end; ++extent)
             bytes += extent->size();
+        if (mapping.kind == MappingKind::shared_memory)
+            bytes += shared_bytes(image, mapping);
         carried.push_back(bytes);
     }
     return carried;
@@ -96,7 +107,7 @@ std::string flag_words(std::uint32_t flags) {
 
 std::string mapping_text(const image::Image& image, const Mapping& mapping, std::uint64_t carried) {
     bool shared =
-        mapping.kind == MappingKind::shared_anonymous || mapping.kind == MappingKind::file_shared;
+        mapping.kind == MappingKind::shared_memory || mapping.kind == MappingKind::file_shared;
     return format("%012lx-%012lx %c%c%c%c %11s carried  %-22s %s%s", mapping.start, mapping.end,
                   mapping.prot & PROT_READ ? 'r' : '-', mapping.prot & PROT_WRITE ? 'w' : '-',
                   mapping.prot & PROT_EXEC ? 'x' : '-', shared ? 's' : 'p',

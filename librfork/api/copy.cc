@@ -90,14 +90,17 @@ Result<void> map_memory(const capture::Source& source, std::span<const Range> ow
         provenance.restore(entry);
     if (Result<void> r = capture::classify_memory(*entries, own, process); !r)
         return r;
-    return kinds::add_mapped_files(source, process);
+    if (Result<void> r = kinds::add_mapped_files(source, process); !r)
+        return r;
+    kinds::add_shared_memory(source, process);
+    return {};
 }
 
 // While the other threads stand still. (To read the memory map takes time that grows with the
 // memory, so it is done then only where it is needed.)
 Result<void> map_shared_memory(const capture::Source& source, std::span<const Range> own,
                                capture::ProcessSnapshot& process) {
-    const Result<bool> any = capture::has_shared_anonymous_memory(own);
+    const Result<bool> any = capture::has_shared_memory(own);
     if (!any)
         return any.error();
     if (!*any)

@@ -125,6 +125,33 @@ Result<void> clear(const Mapping& m, Range range) {
     return {};
 }
 
+// In the copy, mappings of one shared memory are private copies of it, which are all to be the
+// same.
+Result<void> clear_shared(const std::vector<Mapping>& mappings, const Mapping& m, Range part) {
+    const Range in_object{part.start - m.start + m.origin_offset,
+                          part.end - m.start + m.origin_offset};
+    for (const Mapping& other : mappings) {
+        if (other.kind != m.kind || other.object != m.object)
+            continue;
+        const std::uint64_t behind = other.origin_offset + (other.end - other.start);
+        const std::uint64_t from = std::max(in_object.start, other.origin_offset);
+        const std::uint64_t to = std::min(in_object.end, behind);
+        if (from < to)
+            if (Result<void> r = clear(other, {other.start + (from - other.origin_offset),
+                                               other.start + (to - other.origin_offset)});
+                !r)
+                return r;
+    }
+    return {};
+}
+
+Result<void> clear_part(const std::vector<Mapping>& mappings, const Mapping& m, Range named) {
+    const Range part{std::max(named.start, m.start), std::min(named.end, m.end)};
+    if (part.start >= part.end)
+        return {};
+    return m.kind == MappingKind::shared_memory ? clear_shared(mappings, m, part) : clear(m, part);
+}
+
 } // namespace
 
 extern "C" RFORK_API int rfork_exclude(void* address, std::size_t length) {
@@ -139,7 +166,7 @@ extern "C" RFORK_API int rfork_include(const void* address, std::size_t length) 
     return mark(address, length, [](Range r) { return excluded.remove(r) && read_only.remove(r); });
 }
 
-std::span<const Range> excluded_memory() {
+std::span<const Range> namedmemory() {
     return excluded.ranges();
 }
 
@@ -147,17 +174,14 @@ std::span<const Range> read_only_memory() {
     return read_only.ranges();
 }
 
-Result<void> clear_excluded_memory(const std::vector<Mapping>& mappings) {
+Result<void> clear_namedmemory(const std::vector<Mapping>& mappings) {
     for (const Mapping& m : mappings) {
-        if (m.kind != MappingKind::anonymous && m.kind != MappingKind::shared_anonymous &&
+        if (m.kind != MappingKind::anonymous && m.kind != MappingKind::shared_memory &&
             m.kind != MappingKind::file_content)
             continue;
-        for (const Range& r : excluded.ranges()) {
-            const Range part{std::max(r.start, m.start), std::min(r.end, m.end)};
-            if (part.start < part.end)
-                if (Result<void> cleared = clear(m, part); !cleared)
-                    return cleared;
-        }
+        for (const Range& r : excluded.ranges())
+            if (Result<void> cleared = clear_part(mappings, m, r); !cleared)
+                return cleared;
     }
     return {};
 }

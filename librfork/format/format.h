@@ -150,12 +150,12 @@ struct Process {
 };
 
 enum class MappingKind : std::uint32_t {
-    anonymous = 1,        // private, and again anonymous after the resume
-    shared_anonymous = 2, // MAP_SHARED | MAP_ANONYMOUS
-    file_content = 3,     // private file mapping, its bytes are in the image and mapped from there
-    file_shared = 4,      // MAP_SHARED of a named file, which is opened again by path
-    vvar = 5,             // the kernel's own pages: never carried
-    vdso = 6,             // the kernel's own code; the image's bytes are used on another kernel
+    anonymous = 1,     // private, and again anonymous after the resume
+    shared_memory = 2, // of an object that only mappings and descriptors lead to
+    file_content = 3,  // private file mapping, its bytes are in the image and mapped from there
+    file_shared = 4,   // MAP_SHARED of a named file, which is opened again by path
+    vvar = 5,          // the kernel's own pages: never carried
+    vdso = 6,          // the kernel's own code; the image's bytes are used on another kernel
 };
 
 enum MappingFlags : std::uint32_t {

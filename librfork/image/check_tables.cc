@@ -41,6 +41,10 @@ Result<void> check_mapping(const Mapping& mapping, const Image& image, const Sec
         return damaged("a mapping is of an unknown sort");
     if (!image.string(mapping.name))
         return damaged("a mapping has no proper name");
+    if (mapping.kind == MappingKind::shared_memory &&
+        (mapping.object == 0 || !page_aligned(mapping.origin_offset) ||
+         !fits(mapping.origin_offset, mapping.end - mapping.start, address_limit)))
+        return damaged("a mapping of shared memory does not say of which");
     if (mapping.kind == MappingKind::file_content &&
         (mapping.file_offset < pages.offset || !page_aligned(mapping.file_offset) ||
          !fits(mapping.file_offset - pages.offset, mapping.end - mapping.start, pages.size)))

@@ -1,5 +1,6 @@
 #include "image/core_view.h"
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <sys/mman.h>
@@ -145,29 +146,60 @@ Elf64_Phdr segment(const Mapping& m, std::uint64_t start, std::uint64_t end,
     return p;
 }
 
+// A part of a mapping of which the file has the bytes.
+struct Piece {
+    std::uint64_t address, size, offset;
+};
+
+void add_shared_pieces(const CoreMemory& memory, const Mapping& m, std::vector<Piece>& pieces) {
+    const std::uint64_t behind = m.origin_offset + (m.end - m.start);
+    for (const SharedExtents& shared : memory.shared) {
+        if (shared.object != m.object)
+            continue;
+        for (const Extent& e : shared.extents) {
+            const std::uint64_t from = std::max(e.at, m.origin_offset);
+            const std::uint64_t to = std::min(e.end(), behind);
+            if (from < to)
+                pieces.push_back(
+                    {m.start + (from - m.origin_offset), to - from, e.offset + (from - e.at)});
+        }
+    }
+}
+
 // A segment for each run of bytes that the file has, and for each gap that it has not.
+void add_segments(std::vector<Elf64_Phdr>& segments, const Mapping& m,
+                  const std::vector<Piece>& pieces) {
+    std::uint64_t at = m.start;
+    for (const Piece& piece : pieces) {
+        Elf64_Phdr& last = segments.back();
+        const bool continues =
+            piece.address == at && at != m.start && last.p_offset + last.p_filesz == piece.offset;
+        if (piece.address > at)
+            segments.push_back(segment(m, at, piece.address, piece.offset, 0));
+        at = piece.address + piece.size;
+        if (continues) {
+            last.p_filesz += piece.size;
+            last.p_memsz += piece.size;
+        } else {
+            segments.push_back(segment(m, piece.address, at, piece.offset, piece.size));
+        }
+    }
+    if (at < m.end)
+        segments.push_back(segment(m, at, m.end, 0, 0));
+}
+
 void add_segments(std::vector<Elf64_Phdr>& segments, const CoreMemory& memory) {
-    const std::span<const Extent> extents = memory.extents;
+    std::vector<Piece> pieces;
     std::size_t next = 0;
     for (const Mapping& m : memory.mappings) {
-        std::uint64_t at = m.start;
-        while (next < extents.size() && extents[next].at < m.end) {
-            const Extent& e = extents[next++];
-            Elf64_Phdr& last = segments.back();
-            const bool continues =
-                e.at == at && at != m.start && last.p_offset + last.p_filesz == e.offset;
-            if (e.at > at)
-                segments.push_back(segment(m, at, e.at, e.offset, 0));
-            at = e.end();
-            if (continues) {
-                last.p_filesz += e.size();
-                last.p_memsz += e.size();
-            } else {
-                segments.push_back(segment(m, e.at, at, e.offset, e.size()));
-            }
+        pieces.clear();
+        for (; next < memory.extents.size() && memory.extents[next].at < m.end; ++next) {
+            const Extent& e = memory.extents[next];
+            pieces.push_back({e.at, e.size(), e.offset});
         }
-        if (at < m.end)
-            segments.push_back(segment(m, at, m.end, 0, 0));
+        if (m.kind == MappingKind::shared_memory)
+            add_shared_pieces(memory, m, pieces);
+        add_segments(segments, m, pieces);
     }
 }
 

@@ -10,9 +10,14 @@
 namespace rfork::image {
 
 // What a process has mapped, and where in the file it is: offsets count from the first page.
+struct SharedExtents {
+    std::uint32_t object;
+    std::span<const Extent> extents;
+};
 struct CoreMemory {
     std::span<const Mapping> mappings;
     std::span<const Extent> extents;
+    std::span<const SharedExtents> shared;
 };
 
 struct CoreView {

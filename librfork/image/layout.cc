@@ -101,43 +101,89 @@ class PageLayout {
     Result<void> add(const capture::ProcessSnapshot& process, Owned& owned) {
         for (const Mapping& frozen : process.mappings) {
             Mapping m = frozen;
+            if (m.kind == MappingKind::shared_memory) { // see add_shared()
+                owned.mappings.push_back(m);
+                continue;
+            }
             std::vector<Range> pages;
             if (Result<void> r = process.pages->find_pages(m, pages); !r)
                 return r;
             if (has_place_in_file(m))
                 add_whole(*process.pages, m, pages, owned);
-            else if (Result<void> r = add_runs(*process.pages, pages, owned); !r)
+            else if (Result<void> r = add_runs(*process.pages, pages, 0, owned); !r)
                 return r;
             owned.mappings.push_back(m);
+        }
+        return {};
+    }
+    // Each byte once, by whichever mapping shows it.
+    Result<void> add_shared(const Snapshot& snapshot, Owned& owned) {
+        std::uint64_t known = 0; // the object is, up to there
+        for (const View& view : views_of(snapshot, owned.id)) {
+            Mapping rest = view.mapping;
+            const std::uint64_t end = rest.origin_offset + (rest.end - rest.start);
+            if (end <= known)
+                continue;
+            if (rest.origin_offset < known) {
+                rest.start += known - rest.origin_offset;
+                rest.origin_offset = known;
+            }
+            known = end;
+            std::vector<Range> pages;
+            if (Result<void> r = view.pages->find_pages(rest, pages); !r)
+                return r;
+            if (Result<void> r =
+                    add_runs(*view.pages, pages, rest.start - rest.origin_offset, owned);
+                !r)
+                return r;
         }
         return {};
     }
     std::uint64_t size() const { return at_; }
 
   private:
+    struct View {
+        Mapping mapping;
+        capture::PageSource* pages;
+    };
+    static std::vector<View> views_of(const Snapshot& snapshot, std::uint32_t object) {
+        std::vector<View> views;
+        for (const capture::ProcessSnapshot& process : snapshot.processes)
+            for (const Mapping& m : process.mappings)
+                if (m.kind == MappingKind::shared_memory && m.object == object)
+                    views.push_back({m, process.pages});
+        std::sort(views.begin(), views.end(), [](const View& a, const View& b) {
+            return a.mapping.origin_offset < b.mapping.origin_offset;
+        });
+        return views;
+    }
+
     // What its file does not have has room, so that the mapping is as long as it was.
     void add_whole(capture::PageSource& source, Mapping& m, const std::vector<Range>& pages,
                    Owned& owned) {
         m.file_offset = at_;
         for (const Range& part : pages)
-            add_extents(source, part, m.file_offset + (part.start - m.start), owned);
+            add_extents(source, part, 0, m.file_offset + (part.start - m.start), owned);
         at_ += m.end - m.start;
     }
+    // `base`: the address of what is 0 in the extents.
     Result<void> add_runs(capture::PageSource& source, const std::vector<Range>& pages,
-                          Owned& owned) {
+                          std::uint64_t base, Owned& owned) {
         const Result<std::vector<Range>> runs = runs_of(source, pages);
         if (!runs)
             return runs.error();
         for (const Range& run : *runs) {
-            add_extents(source, run, at_, owned);
+            add_extents(source, run, base, at_, owned);
             at_ += run.size();
         }
         return {};
     }
-    void add_extents(capture::PageSource& source, Range run, std::uint64_t offset, Owned& owned) {
+    void add_extents(capture::PageSource& source, Range run, std::uint64_t base,
+                     std::uint64_t offset, Owned& owned) {
         for (std::uint64_t at = run.start; at < run.end; at += extent_limit) {
             const std::uint64_t size = std::min(extent_limit, run.end - at);
-            const Extent extent{at, std::uint32_t(size / page_size), 0, offset + (at - run.start)};
+            const Extent extent{at - base, std::uint32_t(size / page_size), 0,
+                                offset + (at - run.start)};
             owned.extents.push_back(extent);
             stored_.push_back({extent, &source, at});
         }
@@ -356,6 +402,11 @@ Result<std::vector<Owned>> lay_out_pages(const Snapshot& snapshot, Layout& layou
         if (Result<void> r = pages.add(process, all.back()); !r)
             return r.error();
     }
+    for (const capture::SharedMemory& memory : snapshot.shared_memory) {
+        all.push_back({SectionKind::shared_memory, memory.id, {}, {}});
+        if (Result<void> r = pages.add_shared(snapshot, all.back()); !r)
+            return r.error();
+    }
     layout.pages_size = pages.size();
     return all;
 }
@@ -377,9 +428,13 @@ void fill_header(const Snapshot& snapshot, Header& h) {
 // One of each process, one behind the other; returns where the last ends.
 std::uint64_t place_core_views(const Snapshot& snapshot, const std::vector<Owned>& all,
                                std::uint64_t offset, Layout& layout) {
+    std::vector<SharedExtents> shared;
+    for (const Owned& owned : all)
+        if (owned.kind == SectionKind::shared_memory)
+            shared.push_back({owned.id, owned.extents});
     auto owned = all.begin();
     for (const capture::ProcessSnapshot& process : snapshot.processes) {
-        CoreView view = make_core_view({owned->mappings, owned->extents}, process);
+        CoreView view = make_core_view({owned->mappings, owned->extents, shared}, process);
         Section s =
             simple(SectionKind::core_view, "core view", false, offset, core_view_size(view));
         s.owner = owned->id;

@@ -63,6 +63,9 @@ void add_null(const capture::Source&, capture::ProcessSnapshot&, const OpenDescr
 // How the files are known again of which there are shared mappings; when these are known.
 Result<void> add_mapped_files(const capture::Source&, capture::ProcessSnapshot&);
 
+// What the process has mapped of the snapshot's shared memory, when its mappings are known.
+void add_shared_memory(const capture::Source&, capture::ProcessSnapshot&);
+
 // Whether the kernel calls it "anon_inode:[name]".
 bool is_anonymous(const OpenDescription&, const char* name);
 

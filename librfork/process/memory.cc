@@ -2,7 +2,7 @@
 //
 //   private, no file, [heap], [stack], [anon:...]    anonymous
 //   private, of a file                                its content, pages as they are in memory
-//   shared, "/dev/zero (deleted)"                     shared anonymous
+//   shared, "/dev/zero (deleted)", "/memfd:..."       an object, which its mappings refer to
 //   shared, of a named regular file                   the file by path; a mapping that can never be
 //                                                     written is carried like a private one, so
 //                                                     that the image needs no file of the other
@@ -47,13 +47,20 @@ bool is_shared_anonymous(const MemoryMapEntry& e) {
     return e.shared && (e.name == "/dev/zero (deleted)" || begins_with(e.name, "[anon_shmem:"));
 }
 
+bool is_memfd(const MemoryMapEntry& e) {
+    return e.shared && begins_with(e.name, "/memfd:");
+}
+
 Result<MappingKind> classify_shared(const MemoryMapEntry& e) {
     if (is_shared_anonymous(e))
-        return MappingKind::shared_anonymous;
+        return MappingKind::shared_memory;
     if (begins_with(e.name, "/SYSV"))
         return cannot_carry(e, "a System V shared memory segment", "detach it first (shmdt)");
-    if (begins_with(e.name, "/memfd:"))
-        return cannot_carry(e, "shared memory of a memfd", "unmap it first");
+    if (is_memfd(e) && !(e.flags & vm_maywrite))
+        return cannot_carry(e, "memory of a memfd that was mapped for reading only",
+                            "unmap it first");
+    if (is_memfd(e))
+        return MappingKind::shared_memory;
     if (begins_with(e.name, "/[aio]"))
         return cannot_carry(e, "a ring of asynchronous I/O (io_setup(2))",
                             "give it back first (io_destroy)");
@@ -117,22 +124,13 @@ std::uint32_t mapping_flags(const MemoryMapEntry& e, MappingKind kind) {
     return flags;
 }
 
-// Two mappings of the same pages of one shared object would come back as two objects.
-Result<void> check_aliases(const std::vector<MemoryMapEntry>& entries) {
-    std::vector<const MemoryMapEntry*> shared;
-    for (const MemoryMapEntry& e : entries)
-        if (is_shared_anonymous(e))
-            shared.push_back(&e);
-    std::sort(shared.begin(), shared.end(), [](const MemoryMapEntry* a, const MemoryMapEntry* b) {
-        return a->inode != b->inode ? a->inode < b->inode : a->offset < b->offset;
-    });
-    for (std::size_t i = 1; i < shared.size(); ++i) {
-        const MemoryMapEntry &a = *shared[i - 1], &b = *shared[i];
-        if (a.inode == b.inode && b.offset < a.offset + (a.end - a.start))
-            return cannot_carry(b, "a second mapping of the same shared memory",
-                                "unmap one of the two first");
-    }
-    return {};
+// The object that a mapping is of; known already, if another one is of it too.
+std::uint32_t shared_memory_of(const MemoryMapEntry& e, Snapshot& snapshot) {
+    for (const SharedMemory& memory : snapshot.shared_memory)
+        if (memory.device == e.device && memory.inode == e.inode)
+            return memory.id;
+    snapshot.shared_memory.push_back({snapshot.new_object(), e.device, e.inode, e.name});
+    return snapshot.shared_memory.back().id;
 }
 
 // The vDSO that the program has pointers into, as it lay under the kernel it comes from.
@@ -200,8 +198,6 @@ std::vector<Range> without(Range whole, std::span<const Range> holes) {
 
 Result<void> classify_memory(const std::vector<MemoryMapEntry>& entries, std::span<const Range> own,
                              ProcessSnapshot& process) {
-    if (Result<void> r = check_aliases(entries); !r)
-        return r;
     const std::optional<image::Redirection> redirection = find_redirection(entries, process.auxv);
     std::vector<Range> left_out(own.begin(), own.end());
     if (redirection) {
@@ -229,6 +225,8 @@ Result<void> classify_memory(const std::vector<MemoryMapEntry>& entries, std::sp
             m.flags = mapping_flags(e, *kind);
             m.name = process.all.strings.add(e.name);
             m.origin_offset = e.offset + (part.start - e.start);
+            if (m.kind == MappingKind::shared_memory)
+                m.object = shared_memory_of(e, process.all);
             process.mappings.push_back(m);
         }
     }

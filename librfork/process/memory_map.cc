@@ -76,7 +76,11 @@ bool parse_mapping(std::string_view line, MemoryMapEntry& entry) {
     if (!s.number(entry.offset, 16))
         return false;
     s.blanks();
-    s.word(); // device
+    std::uint64_t minor = 0;
+    if (!s.number(entry.device, 16) || !s.skip(':') || !s.number(minor, 16))
+        return false;
+    entry.device = entry.device << 32 | minor;
+    s.blanks();
     if (!s.number(entry.inode, 10))
         return false;
     s.blanks();

@@ -35,7 +35,7 @@ struct MemoryMapEntry {
     std::uint64_t start = 0, end = 0;
     std::uint32_t prot = 0; // PROT_*
     bool shared = false;
-    std::uint64_t offset = 0, inode = 0;
+    std::uint64_t offset = 0, device = 0, inode = 0; // device: major number << 32
     std::string name; // with " (deleted)" and octal escapes undone as far as the kernel makes them
     std::uint64_t rss = 0, swap = 0; // bytes
     std::uint32_t flags = 0;         // VmFlag

@@ -107,7 +107,7 @@ Result<void> OwnPages::find_pages(const image::Mapping& mapping, std::vector<Ran
         if (Result<void> r = find_touched(range, pages); !r)
             return r;
         break;
-    case image::MappingKind::shared_anonymous:
+    case image::MappingKind::shared_memory:
         if (Result<void> r = find_resident(range, pages); !r)
             return r;
         break;

@@ -52,11 +52,11 @@ Result<void> replace(const image::Mapping& m, Range part) {
 
 } // namespace
 
-Result<bool> has_shared_anonymous_memory(std::span<const Range> own) {
+Result<bool> has_shared_memory(std::span<const Range> own) {
     std::string text;
     if (const int error = read_text(AT_FDCWD, "/proc/self/maps", text))
         return system_error(error, "cannot read /proc/self/maps", "mount /proc");
-    for (const char* name : {"/dev/zero (deleted)", "[anon_shmem:"})
+    for (const char* name : {"/dev/zero (deleted)", "[anon_shmem:", "/memfd:"})
         for (std::size_t at = 0; (at = text.find(name, at)) != std::string::npos; ++at) {
             const std::size_t line = text.rfind('\n', at) + 1; // npos + 1 is the first
             const std::uint64_t start = std::strtoull(text.c_str() + line, nullptr, 16);
@@ -80,7 +80,7 @@ Result<void> make_private(const std::vector<image::Mapping>& mappings,
                 steady.push_back(rest);
     }
     for (const image::Mapping& m : mappings) {
-        if (m.kind != image::MappingKind::shared_anonymous)
+        if (m.kind != image::MappingKind::shared_memory)
             continue;
         for (const Range& part : without({m.start, m.end}, steady))
             if (Result<void> r = replace(m, part); !r)

@@ -105,6 +105,13 @@ struct Ticket {
     image::Secret secret{};
 };
 
+// Memory that processes can share; what it holds, its mappings tell.
+struct SharedMemory {
+    std::uint32_t id;            // of the object
+    std::uint64_t device, inode; // by which the kernel knows it
+    std::string name;            // as it is shown
+};
+
 struct Snapshot;
 
 // One of the processes.
@@ -144,6 +151,10 @@ struct Snapshot {
     Ignored ignored;
     Obstacles obstacles; // if there are any, this is not to become an image
 
+    std::uint32_t new_object() { return ++last_object; }
+
+    std::uint32_t last_object = 0; // ids are given out from 1
+    std::vector<SharedMemory> shared_memory;
     StringTable strings;
     RecordList objects;                    // what processes refer to, and may share
     std::deque<ProcessSnapshot> processes; // the first is the one that was asked for

@@ -63,6 +63,13 @@ std::uint64_t front_hash(const Stub& stub, const std::uint8_t (&first_page)[imag
     return hash.value();
 }
 
+// An image that leaves out what another file has takes a stub that knows how to find it.
+void check_backings(const Stub& stub) {
+    if (!table<image::Backing>(stub, image::SectionKind::backings).empty())
+        fail(stub, EOPNOTSUPP,
+             "the image leaves out memory that is in other files, which its stub cannot read");
+}
+
 // Behind the pages, in one piece with the closing record: by that the file is complete.
 void read_hashes(const Stub& stub) {
     const image::Header& header = *stub.header;
@@ -109,6 +116,7 @@ void check_image(Stub& stub) {
     if (header.page_size != image::page_size)
         fail(stub, EOPNOTSUPP, "the image has pages of another size than this machine");
     read_hashes(stub);
+    check_backings(stub);
 }
 
 const image::Section* find_section(const Stub& stub, image::SectionKind kind, std::uint32_t owner) {

@@ -2,7 +2,7 @@
 //
 //   anonymous         mapped anonymous and read in: MADV_DONTNEED must give zeroes again, which no
 //                     mapping of the image could do
-//   shared anonymous  likewise, shared
+//   shared memory     by its object (objects/shared_memory), before all else
 //   file content      mapped from the image, private: a file mapping stays one, and pages that the
 //                     program never touches again are never copied
 //   file shared       the file itself, by path
@@ -103,7 +103,7 @@ void map_anonymous(const Stub& stub, const Mapping& m) {
     if (m.flags & image::mapping_droppable)
         flags |= map_droppable;
     else
-        flags |= m.kind == MappingKind::shared_anonymous ? MAP_SHARED : MAP_PRIVATE;
+        flags |= MAP_PRIVATE;
     if (m.flags & image::mapping_growsdown)
         flags |= MAP_GROWSDOWN;
     if (m.flags & image::mapping_noreserve)
@@ -148,13 +148,6 @@ void protect(const Stub& stub, const Mapping& m, std::uint64_t start, std::uint6
         cannot_map(stub, r, m);
 }
 
-// An extent where it belongs in memory.
-struct Placed {
-    std::uint64_t address;
-    const Extent& extent;
-    std::uint64_t hash;
-};
-
 void check(const Stub& stub, const Mapping& m, const Placed& p) {
     const std::span bytes(reinterpret_cast<const std::byte*>(p.address), p.extent.size());
     if (hash(bytes, stub.hash_unit) != p.hash)
@@ -163,7 +156,9 @@ void check(const Stub& stub, const Mapping& m, const Placed& p) {
     count_progress(stub, p.extent.size());
 }
 
-void read_in(const Stub& stub, const Mapping& m, const Placed& p) {
+} // namespace
+
+void read_extent(const Stub& stub, const Mapping& m, const Placed& p) {
     const std::uint64_t size = p.extent.size();
     // All pages at once are cheaper than a fault for each; an older kernel takes the faults.
     arch::syscall(__NR_madvise, p.address, size, populate_write);
@@ -180,6 +175,13 @@ void read_in(const Stub& stub, const Mapping& m, const Placed& p) {
     }
     check(stub, m, p);
 }
+
+void finish_mapping(const Stub& stub, const Mapping& m) {
+    advise(m);
+    give_name(stub, m);
+}
+
+namespace {
 
 // The extents of a mapping, one after the other.
 class Walk {
@@ -206,7 +208,7 @@ void fill(const Stub& stub, const Mapping& m, Walk& extents) {
         const Placed p = extents.next();
         if (!open)
             protect(stub, m, p.address, p.extent.size(), prot_rw);
-        read_in(stub, m, p);
+        read_extent(stub, m, p);
         if (!open)
             protect(stub, m, p.address, p.extent.size(), m.prot);
     }
@@ -227,9 +229,10 @@ void skip(const Mapping& m, Walk& extents) {
 void restore_mapping(const Stub& stub, const Mapping& m, Walk& extents) {
     switch (m.kind) {
     case MappingKind::anonymous:
-    case MappingKind::shared_anonymous:
         map_anonymous(stub, m);
         fill(stub, m, extents);
+        return;
+    case MappingKind::shared_memory: // is there already
         return;
     case MappingKind::file_content:
         map_content(stub, m);
@@ -251,14 +254,6 @@ void restore_mapping(const Stub& stub, const Mapping& m, Walk& extents) {
     }
     fail(stub, EBADMSG, "the image holds a kind of memory that its own stub does not know at",
          RangeText(m).text);
-}
-
-// An image that leaves out what another file has takes a stub that knows how to find it.
-void check_backings(const Stub& stub, const Extents& all) {
-    for (const Extent& e : all.extents)
-        if (e.backing != 0)
-            fail(stub, EOPNOTSUPP,
-                 "the image leaves out memory that is in another file, which its stub cannot read");
 }
 
 // Last: nothing about it can be changed from then on.
@@ -286,10 +281,9 @@ void clear_address_space(Stub& stub) {
 
 void restore_memory(Stub& stub) {
     stub.stage = Stage::memory;
-    const Extents all = extents_of(stub, image::SectionKind::extents, stub.process->id);
-    check_backings(stub, all);
     begin_progress(stub);
-    Walk extents(all);
+    restore(stub, Phase::memory);
+    Walk extents(extents_of(stub, image::SectionKind::extents, stub.process->id));
     for (const Mapping& m : mappings_of(stub)) {
         restore_mapping(stub, m, extents);
         seal(stub, m);

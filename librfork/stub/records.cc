@@ -13,6 +13,8 @@ Stage stage_of(image::Kind kind, Phase phase) {
         return Stage::cpu;
     case Phase::files:
         return Stage::descriptors;
+    case Phase::memory:
+        return Stage::memory;
     case Phase::threads:
         return Stage::thread;
     case Phase::identity:

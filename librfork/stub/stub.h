@@ -189,6 +189,13 @@ struct Extents {
 };
 Extents extents_of(const Stub&, image::SectionKind, std::uint32_t owner);
 
+// One of them where it belongs in memory.
+struct Placed {
+    std::uint64_t address;
+    const image::Extent& extent;
+    std::uint64_t hash;
+};
+
 // The records of the process and of the objects.
 class Records {
   public:
@@ -204,7 +211,7 @@ const Record& as(const image::RecordHeader& header) {
 }
 
 // The parts of a resume, between which the stub does the rest of its work: format/kinds.def.
-enum class Phase { host, identity, files, process, threads, armed };
+enum class Phase { host, identity, files, memory, process, threads, armed };
 
 // records.cc
 void check_records(const Stub&); // refuses a kind that this stub does not know
@@ -246,6 +253,10 @@ void end_progress(const Stub&); // also before a sentence
 // memory.cc
 void clear_address_space(Stub&);
 void restore_memory(Stub&);
+// Reads and checks it; `about` is for sentences.
+void read_extent(const Stub&, const image::Mapping& about, const Placed&);
+// What mmap(2) does not set: advice, and a name.
+void finish_mapping(const Stub&, const image::Mapping&);
 
 // What started the image wanted ignored (state/signal_actions).
 void note_ignored_signals(Stub&);

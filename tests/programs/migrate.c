@@ -1,6 +1,6 @@
 /*
- * migrate [--delay MS] COMMAND... - runs COMMAND, and lets each pwrite(2) of it and its descendants
- * end on another CPU than it began, MS milliseconds later.
+ * migrate [--delay MS] COMMAND... - runs COMMAND, and lets each write(2) of a page or more, by it or
+ * its descendants, end on another CPU than it began, MS milliseconds later.
  *
  * So whoever writes an image is moved after each piece of it, which is when the kernel writes into
  * memory that was registered for it (rseq(2)): between the storing of a page and the hashing of it,
@@ -24,6 +24,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { PAGE = 4096 };
+
 static pid_t command;
 
 static void pass_on(int number) {
@@ -35,11 +37,13 @@ __attribute__((noreturn)) static void skip(const char *why) {
     exit(77);
 }
 
-/* From here on this process's pwrite(2), and that of its children, wait for word from us. */
+/* From here on such a write of this process, or of its children, waits for word from us. */
 static int watch_writers(void) {
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pwrite64, 0, 1),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_write, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, PAGE, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
     const struct sock_fprog program = {sizeof code / sizeof *code, code};

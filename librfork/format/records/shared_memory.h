@@ -1,0 +1,24 @@
+// Memory that any number of mappings of any number of processes can be of. What is in it has a
+// section of extents of its own.
+#pragma once
+
+#include "format/format.h"
+
+namespace rfork::kinds {
+
+enum class SharedMemoryType : std::uint32_t {
+    anonymous = 1, // MAP_SHARED | MAP_ANONYMOUS
+    memfd = 2,     // memfd_create(2)
+};
+
+struct SharedMemoryRecord {
+    image::RecordHeader header;
+    std::uint32_t id;
+    std::uint32_t name; // string: of a memfd
+    SharedMemoryType type;
+    std::uint32_t pad;
+    std::uint64_t size; // as far as its pages go that can be reached by a mapping
+};
+static_assert(sizeof(SharedMemoryRecord) == 32);
+
+} // namespace rfork::kinds

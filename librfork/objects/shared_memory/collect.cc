@@ -1,0 +1,73 @@
+// Shared memory is known by its mappings alone, so it is collected when these are known
+// (add_shared_memory). Of a memfd it matters where it ends: behind that a mapping has no pages.
+#include "format/records/shared_memory.h"
+
+#include "objects/descriptors.h"
+#include "process/collectors.h"
+
+#include <algorithm>
+#include <sys/mman.h>
+
+namespace rfork::kinds {
+namespace {
+
+using capture::ProcessSnapshot;
+using capture::SharedMemory;
+using capture::Source;
+using image::Mapping;
+
+constexpr std::uint64_t page = image::page_size;
+
+// How much of a mapping its memory has. What cannot be read is taken to be there.
+std::uint64_t size_of(const Source& source, const Mapping& m) {
+    auto is_there = [&](std::uint64_t pages) { // so many
+        char byte;
+        return pages == 0 || source.read_memory(m.start + (pages - 1) * page, &byte, 1) == 1;
+    };
+    const std::uint64_t all = (m.end - m.start) / page;
+    if (!(m.prot & PROT_READ) || is_there(all))
+        return all * page;
+    std::uint64_t there = 0, missing = all;
+    while (missing - there > 1) {
+        const std::uint64_t middle = there + (missing - there) / 2;
+        (is_there(middle) ? there : missing) = middle;
+    }
+    return there * page;
+}
+
+std::uint64_t size_of(const Source& source, const ProcessSnapshot& process,
+                      const SharedMemory& memory) {
+    std::uint64_t size = 0;
+    for (const Mapping& m : process.mappings)
+        if (m.object == memory.id)
+            size = std::max(size, m.origin_offset + size_of(source, m));
+    return size;
+}
+
+std::string name_of_memfd(const std::string& shown) {
+    constexpr std::string_view before = "/memfd:", behind = " (deleted)";
+    std::string name = shown.substr(before.size());
+    if (name.size() >= behind.size() && name.substr(name.size() - behind.size()) == behind)
+        name.resize(name.size() - behind.size());
+    return name;
+}
+
+} // namespace
+
+Result<void> collect_shared_memory(const Source&, ProcessSnapshot&) {
+    return {};
+}
+
+void add_shared_memory(const Source& source, ProcessSnapshot& process) {
+    for (const SharedMemory& memory : process.all.shared_memory) {
+        const bool is_memfd = memory.name.compare(0, 7, "/memfd:") == 0;
+        SharedMemoryRecord record{};
+        record.id = memory.id;
+        record.type = is_memfd ? SharedMemoryType::memfd : SharedMemoryType::anonymous;
+        record.name = is_memfd ? process.all.strings.add(name_of_memfd(memory.name)) : 0;
+        record.size = size_of(source, process, memory);
+        process.all.objects.add(image::Kind::shared_memory, record);
+    }
+}
+
+} // namespace rfork::kinds
