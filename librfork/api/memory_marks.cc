@@ -166,7 +166,7 @@ extern "C" RFORK_API int rfork_include(const void* address, std::size_t length) 
     return mark(address, length, [](Range r) { return excluded.remove(r) && read_only.remove(r); });
 }
 
-std::span<const Range> namedmemory() {
+std::span<const Range> excluded_memory() {
     return excluded.ranges();
 }
 
@@ -174,7 +174,7 @@ std::span<const Range> read_only_memory() {
     return read_only.ranges();
 }
 
-Result<void> clear_namedmemory(const std::vector<Mapping>& mappings) {
+Result<void> clear_excluded_memory(const std::vector<Mapping>& mappings) {
     for (const Mapping& m : mappings) {
         if (m.kind != MappingKind::anonymous && m.kind != MappingKind::shared_memory &&
             m.kind != MappingKind::file_content)

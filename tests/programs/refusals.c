@@ -151,6 +151,185 @@ static void mode_forbids_writing(void) {
 static void memory_file(void) {
     refused("memfd_create", at(5, memfd_create("some name", 0)));
 }
+static void asynchronous_io(void) {
+    unsigned long context = 0;
+    if (syscall(SYS_io_setup, 1, &context) != 0)
+        _exit(NOT_HERE);
+    refused("a ring of asynchronous I/O", -1);
+}
+static void deleted_file(void) {
+    const int fd = at(8, open(beside("gone"), O_RDWR | O_CREAT, 0600));
+    CHECK(unlink(beside("gone")) == 0);
+    refused("deleted", fd);
+}
+static void replaced_file(void) {
+    char old[PATH_MAX], other[PATH_MAX];
+    snprintf(old, sizeof old, "%s", beside("old"));
+    snprintf(other, sizeof other, "%s", beside("other"));
+    CHECK(close(open(other, O_RDWR | O_CREAT, 0600)) == 0);
+    const int fd = at(8, open(old, O_RDWR | O_CREAT, 0600));
+    CHECK(rename(other, old) == 0);
+    refused("", fd);
+    unlink(old);
+}
+static void unlinked_name(void) {
+    /* Still linked, but the kernel can only name it as deleted: a hard link was its name. */
+    char old[PATH_MAX], other[PATH_MAX];
+    snprintf(old, sizeof old, "%s", beside("old"));
+    snprintf(other, sizeof other, "%s", beside("other"));
+    const int fd = at(8, open(old, O_RDWR | O_CREAT, 0600));
+    CHECK(link(old, other) == 0 && unlink(old) == 0);
+    refused("no longer at that path", fd);
+    unlink(other);
+}
+static void temporary_file(void) {
+    refused("deleted", at(5, open(beside("."), O_RDWR | O_TMPFILE, 0600)));
+}
+static void record_lock(void) {
+    const int fd = at(5, open(beside("locked"), O_RDWR | O_CREAT, 0600));
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 100, .l_len = 1};
+    CHECK(fcntl(fd, F_SETLK, &lock) == 0);
+    refused("lock", fd);
+}
+static void whole_file_lock(void) {
+    const int fd = at(5, open(beside("locked"), O_RDWR | O_CREAT, 0600));
+    CHECK(flock(fd, LOCK_SH) == 0);
+    refused("lock", fd);
+}
+static void description_lock(void) {
+    const int fd = at(5, open(beside("locked"), O_RDWR | O_CREAT, 0600));
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    CHECK(fcntl(fd, F_OFD_SETLK, &lock) == 0);
+    refused("lock", fd);
+}
+static void lease(void) {
+    const int fd = at(5, open(beside("leased"), O_RDONLY | O_CREAT, 0600));
+    if (fcntl(fd, F_SETLEASE, F_RDLCK) != 0)
+        _exit(NOT_HERE);
+    refused("lock", fd);
+}
+static void lock_through_duplicate(void) {
+    const int fd = at(5, open(beside("locked"), O_RDWR | O_CREAT, 0600));
+    CHECK(dup2(fd, 6) == 6);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    CHECK(fcntl(6, F_SETLK, &lock) == 0);
+    refused("lock", -1);
+}
+static void asynchronous(void) {
+    const int fd = at(5, open("/dev/urandom", O_RDWR));
+    CHECK(fcntl(fd, F_SETFL, O_ASYNC) == 0 && (fcntl(fd, F_GETFL) & O_ASYNC));
+    refused("O_ASYNC", fd);
+}
+static void asynchronous_stream(void) {
+    int ends[2];
+    CHECK(pipe(ends) == 0 && dup2(ends[0], 0) == 0);
+    CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+    CHECK(fcntl(0, F_SETFL, O_ASYNC) == 0);
+    refused("O_ASYNC", 0);
+}
+static void poll_set(void) {
+    int ends[2];
+    const int epoll = at(20, epoll_create1(0));
+    struct epoll_event event = {.events = EPOLLIN};
+    CHECK(pipe(ends) == 0 && dup2(ends[0], 21) == 21);
+    CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, 21, &event) == 0);
+    const pid_t keeper = keep_open(); /* has the pipe, so that it stays watched */
+    CHECK(close(ends[0]) == 0 && close(ends[1]) == 0 && close(21) == 0);
+    refused("was descriptor 21", epoll);
+    let_go(keeper);
+}
+static void write_end(void) {
+    int ends[2];
+    CHECK(pipe(ends) == 0 && at(6, ends[1]) == 6);
+    const pid_t keeper = keep_open();
+    CHECK(close(ends[0]) == 0);
+    refused("other end", 6);
+    let_go(keeper);
+}
+static void two_read_ends(void) {
+    int ends[2];
+    CHECK(pipe(ends) == 0 && at(40, open("/proc/self/fd/3", O_RDONLY)) == 40);
+    const pid_t keeper = keep_open();
+    CHECK(ends[0] == 3 && close(ends[1]) == 0);
+    refused("other end", 3);
+    let_go(keeper);
+}
+static void path_of_pipe(void) {
+    int ends[2];
+    CHECK(pipe(ends) == 0 && ends[0] == 3);
+    refused("O_PATH", at(40, open("/proc/self/fd/3", O_PATH)));
+}
+static void locked_pipe(void) {
+    int ends[2];
+    CHECK(pipe(ends) == 0 && at(30, ends[0]) == 30 && flock(30, LOCK_EX) == 0);
+    refused("lock", 30);
+}
+static void asynchronous_pipe(void) {
+    int ends[2];
+    CHECK(pipe(ends) == 0 && at(30, ends[0]) == 30 && fcntl(30, F_SETFL, O_ASYNC) == 0);
+    refused("O_ASYNC", 30);
+}
+static void tcp_connection(void) {
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof address;
+    const int server = at(20, socket(AF_INET, SOCK_STREAM, 0));
+    const int client = at(21, socket(AF_INET, SOCK_STREAM, 0));
+    refused("socket", server);
+    CHECK(bind(server, (struct sockaddr *)&address, size) == 0);
+    CHECK(close(client) == 0);
+    refused("socket", server);
+    CHECK(listen(server, 5) == 0);
+    CHECK(getsockname(server, (struct sockaddr *)&address, &size) == 0);
+    at(21, socket(AF_INET, SOCK_STREAM, 0));
+    CHECK(connect(client, (struct sockaddr *)&address, size) == 0);
+    struct pollfd poll_fd = {.fd = server, .events = POLLIN};
+    CHECK(poll(&poll_fd, 1, 10000) == 1);
+    const int moved = fcntl(client, F_DUPFD, 10);
+    CHECK(moved == 10 && close(client) == 0);
+    refused("socket", moved);  /* the lower number comes first */
+    const pid_t peer = fork(); /* keeps the connection */
+    CHECK(peer >= 0);
+    if (peer == 0) {
+        pause();
+        _exit(0);
+    }
+    CHECK(close(moved) == 0);
+    refused("wait to be accepted", server);
+    CHECK(kill(peer, SIGKILL) == 0 && waitpid(peer, NULL, 0) == peer);
+}
+static void unix_connection(void) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", beside("socket"));
+    const int server = at(20, socket(AF_UNIX, SOCK_SEQPACKET, 0));
+    CHECK(bind(server, (struct sockaddr *)&address, sizeof address) == 0 && listen(server, 5) == 0);
+    const int client = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+    CHECK(connect(client, (struct sockaddr *)&address, sizeof address) == 0);
+    CHECK(close(client) == 0); /* it waits even so */
+    refused("wait to be accepted", server);
+    CHECK(close(accept(server, NULL, NULL)) == 0 && unlink(address.sun_path) == 0);
+    refused("no longer", server);
+}
+static void two_sockets_of_one_path(void) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", beside("socket"));
+    for (int fd = 20; fd <= 21; fd++) {
+        at(fd, socket(AF_UNIX, SOCK_STREAM, 0));
+        CHECK(unlink(address.sun_path) == 0 || errno == ENOENT);
+        CHECK(bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 5) == 0);
+    }
+    refused("where its socket is no longer", 20);
+    CHECK(unlink(address.sun_path) == 0);
+}
+static void socket_filter(void) {
+    struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, 0xffffffff);
+    const struct sock_fprog program = {.len = 1, .filter = &allow};
+    const int fd = at(20, socket(AF_INET, SOCK_STREAM, 0));
+    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0)
+        _exit(NOT_HERE);
+    CHECK(listen(fd, 5) == 0);
+    refused("filter", fd);
+}
 static void all_at_once(void) {
     int ends[2];
     CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0 && ends[0] == 3 && ends[1] == 4);
