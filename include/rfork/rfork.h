@@ -92,7 +92,9 @@ RFORK_API int rfork(const char *host);
  * Writes the image into a file that gets the name `path` when it is complete, replacing what was
  * there. Returns RFORK_PARENT (1) in the caller once `path` is complete, RFORK_CHILD (0) in
  * every process started from it, or -1 with errno set, as for rfork(); EEXIST if `path` is there
- * and no regular file. A program that has children, ended or not, is refused (ENOTSUP), unless
+ * and neither a regular file nor a named pipe. Into a named pipe (mkfifo(3)) the image is written as
+ * a stream, as soon as somebody reads there; what comes out is the file, to be made executable, and
+ * a stream that was cut short does not run. EPIPE if the reader stops before the end. A program that has children, ended or not, is refused (ENOTSUP), unless
  * RFORK_LEAVE_CHILDREN (below) or RFORK_IGNORE=children says that they stay behind.
  */
 RFORK_API int rfork_checkpoint(const char *path);

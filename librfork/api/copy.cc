@@ -11,6 +11,7 @@
 #include "api/inherited.h"
 #include "api/last_error.h"
 #include "api/memory_marks.h"
+#include "api/remote_fork.h"
 #include "base/clock.h"
 #include "objects/descriptors.h"
 #include "process/children.h"
@@ -115,6 +116,7 @@ void restore_program_state(const Session& session) {
     call_in_progress = false;
     CallLock::leave_to_landing();
     forget_failure();
+    keep_phase_times({}); // of the call before
     forget_background();
     pthread_setcancelstate(session.cancel_state, nullptr);
     errno = int(session.caller_errno);

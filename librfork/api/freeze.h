@@ -22,6 +22,7 @@ struct FreezeOrder {
     capture::Monitor monitor;
     int patience_ms = 0; // with threads that have called rfork_block()
     capture::Ignored ignored;
+    bool is_stream = false; // a named pipe of that name is there, and is written into
     bool ends = false; // the original does, if all goes well: the program is to halt until then
     bool in_background = false;   // freeze() returns when the copy has been made
     bool leaves_children = false; // as fork(2) does; else they are an obstacle

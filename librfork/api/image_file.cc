@@ -5,8 +5,11 @@
 // writes the next checkpoint in that directory removes what nobody holds any more. (The spool is
 // swept by rexecd.)
 //
-// Whether a file has got its name is not believed on the word of link(2) or rename(2): over a
-// network an operation may have had its effect although the answer is an error. The inode tells.
+// Where a named pipe of that name is, the image goes through it, and nothing is left there.
+//
+// That a file has not got its name is not believed on the word of link(2) or rename(2): over a
+// network an operation may have had its effect although the answer is an error. Then the inode
+// tells.
 #include "api/image_file.h"
 
 #include "base/directory_names.h"
@@ -140,18 +143,42 @@ Result<void> give_name(ImageFile& image, int directory, const FreezeOrder& order
         error = link_nameless(handle.get(), directory, order, image.has_name);
     if (image.has_name &&
         renameat(directory, order.temporary.c_str(), directory, order.name.c_str()) != 0)
-        error = errno;
-    if (inode.is_called(directory, order.name.c_str())) {
+        error = error ? error : errno;
+    // Without an error it had the name, which another checkpoint may have taken from it since.
+    if (!error || inode.is_called(directory, order.name.c_str())) {
         if (!order.travels && image.has_name) // two names of one file are not renamed
             unlinkat(directory, order.temporary.c_str(), 0);
         return {};
     }
-    return system_error(error ? error : ENOENT,
-                        "cannot give the image its name '" + order.name + "'");
+    return system_error(error, "cannot give the image its name '" + order.name + "'");
+}
+
+// Waits, as open(2) does, until somebody reads there. All signals are blocked, SIGPIPE too.
+Result<std::uint64_t> write_stream(const FreezeOrder& order, const capture::Snapshot& snapshot,
+                                   int directory, image::Progress& progress) {
+    long opened;
+    do
+        opened = arch::syscall(SYS_openat, directory, order.name.c_str(),
+                               O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    while (opened == -EINTR);
+    const UniqueFd fd(opened < 0 ? -1 : int(opened));
+    struct stat there;
+    if (!fd || fstat(fd.get(), &there) != 0)
+        return in_directory(order, system_error(fd ? errno : int(-opened),
+                                                "cannot open the named pipe '" + order.name + "'"));
+    if (!S_ISFIFO(there.st_mode))
+        return in_directory(order, {EEXIST, "'" + order.name + "' is no named pipe any more"});
+    image::DescriptorSink sink(fd.get());
+    const Result<image::Written> written = image::write_image(snapshot, sink, progress);
+    if (!written)
+        return in_directory(order, written.error());
+    return written->bytes;
 }
 
 Result<std::uint64_t> try_to_write(const FreezeOrder& order, const capture::Snapshot& snapshot,
                                    int directory, image::Progress& progress) {
+    if (order.is_stream)
+        return write_stream(order, snapshot, directory, progress);
     Result<ImageFile> file = create(directory, order);
     if (!file)
         return file.error();

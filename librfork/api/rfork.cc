@@ -54,10 +54,12 @@ Result<int> checkpoint(const Session& session, const char* path, const Options& 
     if (order.name.empty())
         return Error{EISDIR, "'" + whole + "' names a directory: a checkpoint is a file"};
     struct stat there;
-    if (lstat(path, &there) == 0 && !S_ISREG(there.st_mode))
+    const bool exists = lstat(path, &there) == 0;
+    order.is_stream = exists && S_ISFIFO(there.st_mode);
+    if (exists && !S_ISREG(there.st_mode) && !order.is_stream)
         return Error{EEXIST, "'" + whole +
-                                 "' exists and is not a regular file, so it is not "
-                                 "replaced: choose another name"};
+                                 "' exists and is neither a regular file nor a named pipe, so it "
+                                 "is not written: choose another name"};
     order.temporary = remote::temporary_name(order.id);
     const Result<int> patience = read_timeout();
     if (!patience)

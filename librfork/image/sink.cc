@@ -14,7 +14,7 @@ namespace {
 
 Error cannot_write(int error) {
     if (error == EPIPE)
-        return {EPIPE, "whoever reads the image has stopped reading"};
+        return {EPIPE, "whoever was reading the image has stopped: have all of it read"};
     return system_error(error, "cannot write the image");
 }
 
