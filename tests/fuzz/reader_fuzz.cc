@@ -62,6 +62,17 @@ void read_everything(const Bytes& bytes) {
 constexpr std::size_t offset_at =
     sizeof(Elf64_Ehdr) + sizeof(Elf64_Phdr) + offsetof(Elf64_Phdr, p_offset);
 
+// Where the synthetic image has it, if there is as much.
+void put_closing_right(Bytes& bytes) {
+    constexpr std::size_t size = test::file_size - sizeof(image::Closing) - test::hashes_offset;
+    image::Closing closing;
+    if (bytes.size() < test::file_size)
+        return;
+    std::memcpy(&closing, &bytes[test::hashes_offset + size], sizeof closing);
+    closing.hashes_hash = hash(std::span(bytes).subspan(test::hashes_offset, size));
+    std::memcpy(&bytes[test::hashes_offset + size], &closing, sizeof closing);
+}
+
 bool put_checksums_right(Bytes& bytes) {
     std::uint64_t offset;
     image::Header header;
@@ -79,6 +90,7 @@ bool put_checksums_right(Bytes& bytes) {
     std::memcpy(&bytes[offset], &header, sizeof header);
     header.metadata_hash = hash(std::span(bytes).subspan(offset, header.metadata_size));
     std::memcpy(&bytes[offset], &header, sizeof header);
+    put_closing_right(bytes);
     return true;
 }
 
@@ -147,13 +159,15 @@ void run_mutations(unsigned count) {
     for (unsigned i = 0; i < count; ++i) {
         Bytes bytes = valid;
         for (std::size_t changes = 1 + below(3); changes != 0; --changes) {
+            const std::size_t where = below(8);
             std::size_t at =
-                below(2) ? test::metadata_offset + below(metadata_end - test::metadata_offset)
-                         : below(sizeof(Elf64_Ehdr) + 2 * sizeof(Elf64_Phdr));
+                where == 0   ? test::hashes_offset + below(valid.size() - test::hashes_offset)
+                : where <= 2 ? below(sizeof(Elf64_Ehdr) + 2 * sizeof(Elf64_Phdr))
+                             : test::metadata_offset + below(metadata_end - test::metadata_offset);
             std::size_t size = std::size_t{1} << below(4);
             at -= at % size;
             std::uint64_t value = below(2) ? interesting[below(std::size(interesting))] : random();
-            std::memcpy(&bytes[at], &value, size);
+            std::memcpy(&bytes[at], &value, std::min(size, bytes.size() - at));
         }
         if (below(16) == 0)
             bytes.resize(below(bytes.size()));
