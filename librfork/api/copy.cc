@@ -12,7 +12,6 @@
 #include "api/last_error.h"
 #include "api/memory_marks.h"
 #include "api/remote_fork.h"
-#include "base/clock.h"
 #include "objects/descriptors.h"
 #include "process/children.h"
 #include "process/collectors.h"
@@ -24,7 +23,7 @@
 
 #include <cerrno>
 #include <csignal>
-#include <fcntl.h>
+#include <ctime>
 #include <linux/close_range.h>
 #include <linux/rseq.h>
 #include <pthread.h>
@@ -46,23 +45,23 @@ Result<void> go_on(capture::Snapshot& snapshot, Result<void> r) {
     return {};
 }
 
-Result<void> collect(const Handover& all, const capture::Self& self,
+Result<void> collect(const Handover& all, const capture::Source& source,
                      capture::ProcessSnapshot& process) {
     capture::Snapshot& snapshot = process.all;
-    if (Result<void> r = go_on(snapshot, self.check_capturable()); !r)
+    if (Result<void> r = go_on(snapshot, source.check_capturable()); !r)
         return r;
-    const pid_t ours[] = {all.helper, background_copy()};
+    const pid_t ours[] = {getpid(), all.helper, background_copy()};
     if (!all.order.leaves_children)
-        if (Result<void> r = go_on(snapshot, capture::check_no_children(all.facts, ours)); !r)
+        if (Result<void> r = go_on(snapshot, capture::check_no_children(source, ours)); !r)
             return r;
-    Result<capture::Identity> identity = self.identity();
+    Result<capture::Identity> identity = source.identity();
     if (!identity)
         return identity.error();
     process.identity = std::move(*identity);
-    if (Result<void> r = kinds::sort_descriptors(self, process); !r)
+    if (Result<void> r = kinds::sort_descriptors(source, process); !r)
         return r;
     for (kinds::Collector collector : kinds::collectors)
-        if (Result<void> r = go_on(snapshot, collector(self, process)); !r)
+        if (Result<void> r = go_on(snapshot, collector(source, process)); !r)
             return r;
     if (snapshot.obstacles.any())
         return snapshot.obstacles.error();
@@ -80,16 +79,13 @@ void close_all_but(int keep) {
 
 Result<void> map_memory(const capture::Source& source, std::span<const Range> own,
                         capture::ProcessSnapshot& process) {
-    UniqueFd smaps(open("/proc/self/smaps", O_RDONLY | O_CLOEXEC));
-    if (!smaps)
-        return system_error(errno, "cannot read /proc/self/smaps", "mount /proc");
-    auto entries = capture::read_memory_map(smaps.get());
+    Result<std::vector<capture::MemoryMapEntry>> entries = source.memory_map();
     if (!entries)
         return entries.error();
-    const auto provenance = capture::Provenance::of_executable();
+    const auto provenance = capture::Provenance::of(source);
     for (capture::MemoryMapEntry& entry : *entries)
         provenance.restore(entry);
-    if (Result<void> r = capture::classify_memory(*entries, own, process); !r)
+    if (Result<void> r = capture::classify_memory(source, *entries, own, process); !r)
         return r;
     if (Result<void> r = kinds::add_mapped_files(source, process); !r)
         return r;
@@ -122,16 +118,9 @@ void restore_program_state(const Session& session) {
     errno = int(session.caller_errno);
 }
 
-Result<bool> lacks_memory(const Handover& all) {
-    const Result<std::uint64_t> pages = capture::mapped_pages("/proc/self");
-    if (!pages)
-        return pages.error();
-    return *pages < all.pages;
-}
-
 Result<std::uint64_t> freeze_here(const Handover& all) {
     const FreezeOrder& order = all.order;
-    const Result<bool> lacks = lacks_memory(all);
+    const Result<bool> lacks = capture::lacks_memory(all.pages);
     if (!lacks)
         return lacks.error();
     all.mailbox->lacks_memory = *lacks;
@@ -149,7 +138,7 @@ Result<std::uint64_t> freeze_here(const Handover& all) {
     snapshot.travels = order.travels;
     snapshot.trusts_files = order.trusts_files;
     snapshot.ticket = {order.directory, order.name, order.secret};
-    snapshot.created = realtime_ns();
+    snapshot.created = std::uint64_t(self->clock(CLOCK_REALTIME));
     snapshot.monitor = order.monitor;
     snapshot.ignored = order.ignored;
     capture::ProcessSnapshot& process = snapshot.processes.emplace_back(snapshot);
@@ -173,11 +162,10 @@ Result<std::uint64_t> freeze_here(const Handover& all) {
             return r.error();
     if (Result<void> r = clear_excluded_memory(process.mappings); !r)
         return r.error();
-    UniqueFd pagemap(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
-    if (!pagemap)
-        return system_error(errno, "cannot read /proc/self/pagemap");
-    capture::OwnPages pages(std::move(pagemap));
-    process.pages = &pages;
+    Result<capture::OwnPages> pages = capture::OwnPages::open();
+    if (!pages)
+        return pages.error();
+    process.pages = &*pages;
 
     restore_program_state(all.session);
     return write_file(order, snapshot, directory->get(), all.mailbox->progress);

@@ -8,7 +8,7 @@
 #include "api/sections.h"
 #include "base/clock.h"
 #include "process/kept_from_forks.h"
-#include "process/program_vdso.h"
+#include "process/own_vdso.h"
 
 #include <cerrno>
 #include <csignal>

@@ -48,6 +48,12 @@ std::string field(const std::string& text, const char* name) {
     return "";
 }
 
+bool proc_has_own_pids() {
+    char self[32] = {};
+    return arch::syscall(SYS_readlinkat, AT_FDCWD, "/proc/self", self, sizeof self - 1) > 0 &&
+           std::atol(self) == arch::syscall(SYS_getpid);
+}
+
 std::vector<pid_t> ids_in(const std::string& status) {
     const std::string line = field(status, "NSpid");
     std::vector<pid_t> ids;

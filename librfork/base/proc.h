@@ -24,6 +24,10 @@ std::string text_of(const std::string& path, int directory = AT_FDCWD);
 // The value behind "name:" in the text of /proc/PID/status and its like; "" if it is not there.
 std::string field(const std::string& text, const char* name);
 
+// Whether /proc calls processes as this one does: it may have been mounted in another pid
+// namespace.
+bool proc_has_own_pids();
+
 // What a process or thread is called in each pid namespace, from that of /proc inwards: NSpid in
 // the text of its status. None from a kernel without pid namespaces.
 std::vector<pid_t> ids_in(const std::string& status);

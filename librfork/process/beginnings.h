@@ -13,6 +13,4 @@ struct Beginnings {
     char executable[PATH_MAX]; // the program's file; never that of an image
 };
 
-const Beginnings& beginnings();
-
 } // namespace rfork::capture

@@ -1,6 +1,6 @@
 // The kernel lists the children of each thread (/proc/PID/task/TID/children), whatever signal they
-// end with and whether they have ended. Where it does not, the caller's own waitid(2) has told
-// whether there are any.
+// end with and whether they have ended. Where it does not, the process's own waitid(2) has
+// told whether there are any.
 #include "process/children.h"
 
 #include "base/directory_names.h"
@@ -31,8 +31,7 @@ void add(const std::string& number, std::size_t levels, std::span<const pid_t> o
     const std::string status = text_of("/proc/" + number + "/status");
     const std::vector<pid_t> ids = ids_in(status);
     const pid_t pid = ids.size() < levels || !levels ? std::atoi(number.c_str()) : ids[levels - 1];
-    if (pid == pid_t(arch::syscall(SYS_getpid)) ||
-        std::find(ours.begin(), ours.end(), pid) != ours.end())
+    if (std::find(ours.begin(), ours.end(), pid) != ours.end())
         return;
     const bool ended = field(status, "State").substr(0, 1) == "Z";
     children.ended = children.ended && ended;
@@ -50,13 +49,12 @@ void add_of_thread(const std::string& directory, std::size_t levels, std::span<c
         add(list.substr(at, end - at), levels, ours, children);
 }
 
-Result<Children> children_of(const OwnFacts& facts, std::span<const pid_t> ours) {
-    const std::string tasks = process_directory(facts.directory) + "/task";
+Result<Children> children_of(const Source& source, std::span<const pid_t> ours) {
+    const std::string tasks = source.path() + "/task";
     UniqueFd fd(open(tasks.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd)
         return system_error(errno, "cannot list the threads of the process", "mount /proc");
-    const std::size_t levels =
-        ids_in(text_of(process_directory(facts.directory) + "/status")).size();
+    const std::size_t levels = ids_in(text_of(source.path() + "/status")).size();
     Children children;
     const int error = for_each_name(fd.get(), [&](std::string_view name) {
         if (name[0] != '.')
@@ -69,12 +67,12 @@ Result<Children> children_of(const OwnFacts& facts, std::span<const pid_t> ours)
 
 } // namespace
 
-Result<void> check_no_children(const OwnFacts& facts, std::span<const pid_t> ours) {
-    const Result<Children> children = children_of(facts, ours);
+Result<void> check_no_children(const Source& source, std::span<const pid_t> ours) {
+    const Result<Children> children = children_of(source, ours);
     if (!children)
         return children.error();
     const std::size_t count = children->descriptions.size();
-    if (count == 0 && (children->listed || !facts.kernel.has_children))
+    if (count == 0 && (children->listed || !source.facts().has_children))
         return {};
     std::string names;
     for (std::size_t i = 0; i < count && i < named_at_most; ++i)

@@ -33,6 +33,13 @@ Result<std::uint64_t> mapped_pages(const std::string& directory) {
     return std::strtoull(text.c_str(), nullptr, 10);
 }
 
+Result<bool> lacks_memory(std::uint64_t pages) {
+    const Result<std::uint64_t> mapped = mapped_pages("/proc/self");
+    if (!mapped)
+        return mapped.error();
+    return *mapped < pages;
+}
+
 Result<void> KeptFromForks::give(const std::string& directory) {
     UniqueFd smaps(open((directory + "/smaps").c_str(), O_RDONLY | O_CLOEXEC));
     if (!smaps)

@@ -19,6 +19,8 @@ namespace rfork::capture {
 // How many pages are mapped; `directory` is the process's, or one of its thread's, in /proc. A copy
 // that is like its original in this has all of its memory.
 Result<std::uint64_t> mapped_pages(const std::string& directory);
+// Called in a copy whose original has `pages`.
+Result<bool> lacks_memory(std::uint64_t pages);
 
 class KeptFromForks {
   public:

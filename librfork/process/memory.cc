@@ -70,13 +70,17 @@ Result<MappingKind> classify_shared(const MemoryMapEntry& e) {
         return cannot_carry(e, "a shared mapping of a kind unknown to rfork", "unmap it first");
     if (!(e.flags & vm_maywrite))
         return MappingKind::file_content;
+    return MappingKind::file_shared;
+}
+
+Result<void> check_mapped_file(const Source& source, const MemoryMapEntry& e) {
     struct stat st;
-    if (stat(e.name.c_str(), &st) != 0 || st.st_ino != e.inode)
+    if (source.examine(e.name, st) != 0 || st.st_ino != e.inode)
         return cannot_carry(e, "a shared mapping of a file that is no longer at that path",
                             "unmap it first");
     if (!S_ISREG(st.st_mode))
         return cannot_carry(e, "a shared mapping of a device", "unmap it first");
-    return MappingKind::file_shared;
+    return {};
 }
 
 Result<MappingKind> classify(const MemoryMapEntry& e) {
@@ -196,9 +200,10 @@ std::vector<Range> without(Range whole, std::span<const Range> holes) {
     return rest;
 }
 
-Result<void> classify_memory(const std::vector<MemoryMapEntry>& entries, std::span<const Range> own,
-                             ProcessSnapshot& process) {
-    const std::optional<image::Redirection> redirection = find_redirection(entries, process.auxv);
+Result<void> classify_memory(const Source& source, const std::vector<MemoryMapEntry>& entries,
+                             std::span<const Range> own, ProcessSnapshot& process) {
+    const std::optional<image::Redirection> redirection =
+        find_redirection(source, entries, process.auxv);
     std::vector<Range> left_out(own.begin(), own.end());
     if (redirection) {
         for (std::uint64_t i = 0; i < redirection->pieces; ++i)
@@ -216,6 +221,9 @@ Result<void> classify_memory(const std::vector<MemoryMapEntry>& entries, std::sp
         const Result<MappingKind> kind = classify(e);
         if (!kind)
             return kind.error();
+        if (*kind == MappingKind::file_shared)
+            if (Result<void> r = check_mapped_file(source, e); !r)
+                return r;
         for (const Range& part : parts) {
             Mapping m{};
             m.start = part.start;

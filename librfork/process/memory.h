@@ -2,6 +2,7 @@
 #pragma once
 
 #include "process/memory_map.h"
+#include "process/source.h"
 #include "snapshot/snapshot.h"
 
 namespace rfork::capture {
@@ -11,10 +12,10 @@ std::vector<Range> without(Range whole, std::span<const Range> holes);
 
 // Fills in process.mappings from `entries`, leaving out `own`, ranges of librfork's working
 // memory.
-Result<void> classify_memory(const std::vector<MemoryMapEntry>& entries, std::span<const Range> own,
-                             ProcessSnapshot& process);
+Result<void> classify_memory(const Source& source, const std::vector<MemoryMapEntry>& entries,
+                             std::span<const Range> own, ProcessSnapshot& process);
 
-// Whether an image can carry it.
+// Whether an image can carry it, as far as the memory map tells.
 Result<void> check_can_carry(const MemoryMapEntry& entry);
 Error cannot_carry(const MemoryMapEntry& entry, std::string_view what, std::string_view remedy);
 

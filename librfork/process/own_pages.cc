@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -96,6 +97,13 @@ bool swap_in_use() {
 }
 
 } // namespace
+
+Result<OwnPages> OwnPages::open() {
+    UniqueFd pagemap(::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+    if (!pagemap)
+        return system_error(errno, "cannot read /proc/self/pagemap");
+    return OwnPages(std::move(pagemap));
+}
 
 Result<void> OwnPages::find_pages(const image::Mapping& mapping, std::vector<Range>& pages) {
     const Range range{mapping.start, mapping.end};

@@ -13,13 +13,14 @@ class OwnPages : public PageSource {
   public:
     // Used in the copy made for the capture only: mappings that cannot be read are made readable
     // there, which the caller does not notice.
-    explicit OwnPages(UniqueFd pagemap) : pagemap_(std::move(pagemap)) {}
+    static Result<OwnPages> open();
 
     Result<void> find_pages(const image::Mapping& mapping, std::vector<Range>& pages) override;
     Result<std::span<const std::uint8_t>> bytes(Range range) override;
     Result<std::uint64_t> read(Range range, std::uint8_t* to) override;
 
   private:
+    explicit OwnPages(UniqueFd pagemap) : pagemap_(std::move(pagemap)) {}
     bool is_there(Range range) const;
     Result<void> check_guards(Range range);
     Result<void> find_touched(Range range, std::vector<Range>& pages);

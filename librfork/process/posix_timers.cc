@@ -1,8 +1,5 @@
 #include "process/posix_timers.h"
 
-#include "arch/arch.h"
-#include "base/clock.h"
-#include "base/proc.h"
 #include "format/records/pending_signal.h"
 
 #include <algorithm>
@@ -10,15 +7,9 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
-#include <fcntl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 namespace rfork::capture {
 namespace {
-
-constexpr char list_of_timers[] = "/proc/self/timers";
 
 // A cursor over text that the kernel wrote; once something is not as expected, it stays `lost`.
 class Cursor {
@@ -81,29 +72,6 @@ PosixTimer parse_timer(Cursor& text) {
     return timer;
 }
 
-void ask_times(PosixTimer& timer) {
-    itimerspec times{};
-    arch::syscall(SYS_timer_gettime, timer.id, &times);
-    timer.interval = nanoseconds(times.it_interval);
-    timer.remaining = nanoseconds(times.it_value);
-}
-
-// A kernel without CONFIG_CHECKPOINT_RESTORE has no list. Ids are given in ascending order, so that
-// a program that has timers has some of the first.
-Result<std::vector<PosixTimer>> ask_without_list() {
-    constexpr int ids_tried = 1024;
-    itimerspec times{};
-    for (int id = 0; id < ids_tried; ++id)
-        if (arch::syscall(SYS_timer_gettime, id, &times) == 0)
-            return Error{ENOTSUP, "the process has POSIX timer " + std::to_string(id) +
-                                      ", and this kernel does not tell which clock it runs on and "
-                                      "what it does (there is no " +
-                                      list_of_timers +
-                                      "): delete it before the call, or boot a kernel with "
-                                      "CONFIG_CHECKPOINT_RESTORE"};
-    return std::vector<PosixTimer>();
-}
-
 } // namespace
 
 Result<std::vector<PosixTimer>> parse_posix_timers(const std::string& text) {
@@ -112,27 +80,13 @@ Result<std::vector<PosixTimer>> parse_posix_timers(const std::string& text) {
     while (!cursor.at_end()) {
         timers.push_back(parse_timer(cursor));
         if (cursor.lost())
-            return Error{ENOTSUP, std::string("the kernel lists the process's POSIX timers in a "
-                                              "form that rfork does not know (") +
-                                      list_of_timers + "): delete them before the call"};
+            return Error{
+                ENOTSUP,
+                "the kernel lists the process's POSIX timers in a form that rfork does not "
+                "know (/proc/PID/timers): delete them before the call"};
     }
     std::sort(timers.begin(), timers.end(),
               [](const PosixTimer& a, const PosixTimer& b) { return a.id < b.id; });
-    return timers;
-}
-
-Result<std::vector<PosixTimer>> ask_posix_timers() {
-    std::string text;
-    const int error = read_text(AT_FDCWD, list_of_timers, text);
-    if (error == ENOENT)
-        return ask_without_list();
-    if (error)
-        return system_error(error, std::string("cannot read ") + list_of_timers,
-                            "mount /proc, and allow more open files (ulimit -n)");
-    Result<std::vector<PosixTimer>> timers = parse_posix_timers(text);
-    if (timers)
-        for (PosixTimer& timer : *timers)
-            ask_times(timer);
     return timers;
 }
 

@@ -1,5 +1,4 @@
-// The timers of timer_create(2). The kernel lists them in /proc; when each of them runs out, it
-// tells only the process itself.
+// The timers of timer_create(2).
 #pragma once
 
 #include "base/result.h"
@@ -21,9 +20,6 @@ struct PosixTimer {
     std::uint64_t interval = 0;  // ns
     std::uint64_t remaining = 0; // ns; 0: it is not running
 };
-
-// Those of the calling process.
-Result<std::vector<PosixTimer>> ask_posix_timers();
 
 // The text of /proc/PID/timers, in ascending order of id, without times.
 Result<std::vector<PosixTimer>> parse_posix_timers(const std::string& text);

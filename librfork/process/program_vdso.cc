@@ -1,13 +1,7 @@
 #include "process/program_vdso.h"
 
-#include "base/proc.h"
-#include "process/own_memory.h"
-
-#include <cstdlib>
 #include <cstring>
 #include <elf.h>
-#include <fcntl.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 
 namespace rfork::capture {
@@ -57,7 +51,8 @@ bool is_sound(const Redirection& r, std::uint64_t vdso) {
 
 } // namespace
 
-std::optional<Redirection> find_redirection(std::span<const MemoryMapEntry> entries,
+std::optional<Redirection> find_redirection(const Source& source,
+                                            std::span<const MemoryMapEntry> entries,
                                             std::span<const std::uint64_t> auxv) {
     constexpr std::uint32_t code = PROT_READ | PROT_EXEC;
     const std::uint64_t vdso = vdso_address(auxv);
@@ -65,55 +60,14 @@ std::optional<Redirection> find_redirection(std::span<const MemoryMapEntry> entr
         !is_covered(entries, {vdso - image::page_size, vdso}, code))
         return {};
     Redirection redirection;
-    std::memcpy(&redirection, reinterpret_cast<const void*>(vdso - image::page_size),
-                sizeof redirection);
-    if (!is_sound(redirection, vdso) || !is_covered(entries, {vdso, redirection.vdso_end}, code))
+    if (source.read_memory(vdso - image::page_size, &redirection, sizeof redirection) !=
+            sizeof redirection ||
+        !is_sound(redirection, vdso) || !is_covered(entries, {vdso, redirection.vdso_end}, code))
         return {};
     for (std::uint64_t i = 0; i < redirection.pieces; ++i)
         if (!is_covered(entries, {redirection.piece[i].start, redirection.piece[i].end}, 0))
             return {};
     return redirection;
-}
-
-namespace {
-
-std::uint64_t size_in_memory(std::uint64_t object) {
-    const auto* header = reinterpret_cast<const Elf64_Ehdr*>(object);
-    const auto* segment = reinterpret_cast<const Elf64_Phdr*>(object + header->e_phoff);
-    std::uint64_t size = 0;
-    for (unsigned i = 0; i < header->e_phnum; ++i)
-        if (segment[i].p_type == PT_LOAD && segment[i].p_vaddr + segment[i].p_memsz > size)
-            size = segment[i].p_vaddr + segment[i].p_memsz;
-    return size;
-}
-
-// The running kernel's, found by its name.
-void add_kernels_vdso(std::vector<Range>& code) {
-    const std::string text = text_of("/proc/self/maps");
-    const std::size_t name = text.find("[vdso]");
-    if (name == std::string::npos)
-        return;
-    char* end = nullptr;
-    const char* line = text.c_str() + text.rfind('\n', name) + 1; // npos + 1 is the first
-    const std::uint64_t start = std::strtoull(line, &end, 16);
-    code.push_back({start, std::strtoull(end + 1, nullptr, 16)});
-}
-
-} // namespace
-
-std::vector<Range> vdso_code() {
-    std::vector<Range> code;
-    const std::uint64_t vdso = getauxval(AT_SYSINFO_EHDR);
-    if (!vdso)
-        return code;
-    code.push_back({vdso, vdso + size_in_memory(vdso)});
-    char magic[sizeof image::redirection_magic];
-    const std::uint64_t page = vdso - image::page_size;
-    if (peek(page, magic) && std::memcmp(magic, image::redirection_magic, sizeof magic) == 0) {
-        code.front().start = page;
-        add_kernels_vdso(code);
-    }
-    return code;
 }
 
 } // namespace rfork::capture

@@ -1,19 +1,16 @@
 #include "process/provenance.h"
 
-#include "base/unique_fd.h"
-
-#include <fcntl.h>
 #include <sys/stat.h>
 
 namespace rfork::capture {
 
-Provenance Provenance::of_executable() {
+Provenance Provenance::of(const Source& source) {
     Provenance none;
-    UniqueFd exe(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+    const Result<UniqueFd> exe = source.executable();
     struct stat st;
-    if (!exe || fstat(exe.get(), &st) != 0)
+    if (!exe || fstat(exe->get(), &st) != 0)
         return none;
-    Result<image::Image> image = image::read_image(exe.get());
+    Result<image::Image> image = image::read_image(exe->get());
     if (!image)
         return none;
     Provenance provenance;

@@ -7,6 +7,7 @@
 
 #include "image/reader.h"
 #include "process/memory_map.h"
+#include "process/source.h"
 
 #include <optional>
 
@@ -14,8 +15,8 @@ namespace rfork::capture {
 
 class Provenance {
   public:
-    // Of this process; empty when it was not started from an image.
-    static Provenance of_executable();
+    // Empty when the process was not started from an image.
+    static Provenance of(const Source& source);
 
     // Replaces name and offset of a mapping of the image by those of the file it was made from.
     void restore(MemoryMapEntry& entry) const;

@@ -5,7 +5,8 @@
 #include "base/proc.h"
 #include "format/records/attributes.h"
 #include "format/records/pending_signal.h"
-#include "process/landlock.h"
+#include "process/own_landlock.h"
+#include "process/own_posix_timers.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -205,7 +206,7 @@ OwnFacts ask_own_facts(std::string directory, const SavedRegisters& saved) {
     facts.threads.push_back(ask_thread(saved, facts.knows_rseq));
     mark_leader(facts.threads.front());
     ask::rfork_ask_timers(&facts.kernel);
-    facts.posix_timers = ask_posix_timers();
+    facts.posix_timers = own_posix_timers();
     arch::syscall(SYS_rt_sigpending, &facts.pending_set, sizeof facts.pending_set);
     return facts;
 }
@@ -303,6 +304,21 @@ std::uint32_t Self::core_filter() const {
     if (text.empty())
         return kinds::default_core_filter; // a kernel without core files
     return std::uint32_t(std::strtoul(text.c_str(), nullptr, 16));
+}
+
+Result<UniqueFd> Self::executable() const {
+    UniqueFd file(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+    if (!file)
+        return system_error(errno, "cannot open /proc/self/exe");
+    return file;
+}
+
+// Of the copy, since its memory is what becomes the image.
+Result<std::vector<MemoryMapEntry>> Self::memory_map() const {
+    UniqueFd smaps(::open("/proc/self/smaps", O_RDONLY | O_CLOEXEC));
+    if (!smaps)
+        return system_error(errno, "cannot read /proc/self/smaps", "mount /proc");
+    return read_memory_map(smaps.get());
 }
 
 // The copy's, which is the caller's.

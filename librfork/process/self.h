@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/unique_fd.h"
+#include "process/own_beginnings.h"
 #include "process/source.h"
 
 #include <sys/types.h>
@@ -55,15 +56,23 @@ class Self : public Source {
     static Result<Self> open(const OwnFacts& facts);
 
     int pid() const override { return pid_; }
+    std::string path() const override { return process_directory(facts_->directory); }
     int directory() const override { return directory_.get(); }
     const std::string& status() const override { return status_; }
     const KernelFacts& facts() const override { return facts_->kernel; }
     const std::vector<Thread>& threads() const override { return facts_->threads; }
     const std::vector<PendingSignal>& pending_signals() const override { return facts_->pending; }
     const std::vector<PosixTimer>& posix_timers() const override { return *facts_->posix_timers; }
-    const Beginnings& beginnings() const override { return capture::beginnings(); }
+    const Beginnings& beginnings() const override { return own_beginnings(); }
+    std::uint64_t beginnings_address() const override {
+        return reinterpret_cast<std::uint64_t>(own_beginnings().limits);
+    }
     std::uint32_t core_filter() const override;
     Result<UniqueFd> descriptor(int number) const override;
+    Result<Identity> identity() const override;
+    Result<void> check_capturable() const override;
+    Result<UniqueFd> executable() const override;
+    Result<std::vector<MemoryMapEntry>> memory_map() const override;
     std::size_t read_memory(std::uint64_t address, void* to, std::size_t size) const override;
     int examine(const std::string& path, struct stat& to, bool follows) const override;
     int examine_file_system(const std::string& path, struct statfs& to) const override;
@@ -71,10 +80,6 @@ class Self : public Source {
     Result<UniqueFd> socket(int domain, int type, int protocol) const override;
     std::int64_t clock(int id) const override;
     kinds::Limit limit(unsigned resource) const override;
-
-    // What an image cannot carry although no collector would come across it.
-    Result<void> check_capturable() const;
-    Result<Identity> identity() const;
 
     Self(Self&&) = default;
 

@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "process/beginnings.h"
+#include "process/memory_map.h"
 #include "process/pending_signals.h"
 #include "process/posix_timers.h"
 #include "snapshot/snapshot.h"
@@ -27,8 +28,10 @@ struct KernelFacts : ask::ProcessAnswers {
 
 class Source {
   public:
-    // The process as /proc shows it: its pid there, and its directory.
+    // The process as /proc shows it: its pid there, the path of its directory, and that directory
+    // itself; or, when the main thread has ended, the one of another thread.
     virtual int pid() const = 0;
+    virtual std::string path() const = 0;
     virtual int directory() const = 0;
     virtual const std::string& status() const = 0; // /proc/PID/status
     virtual const KernelFacts& facts() const = 0;
@@ -36,9 +39,16 @@ class Source {
     virtual const std::vector<PendingSignal>& pending_signals() const = 0;
     virtual const std::vector<PosixTimer>& posix_timers() const = 0;
     virtual const Beginnings& beginnings() const = 0;
+    // Where in its memory it keeps their limits itself, for the stub to bring up to date; or 0.
+    virtual std::uint64_t beginnings_address() const = 0;
     virtual std::uint32_t core_filter() const = 0; // /proc/PID/coredump_filter
     // Another descriptor of the open file behind the process's descriptor `number`.
     virtual Result<UniqueFd> descriptor(int number) const = 0;
+    virtual Result<Identity> identity() const = 0;
+    // What an image cannot carry although no collector would come across it.
+    virtual Result<void> check_capturable() const = 0;
+    virtual Result<UniqueFd> executable() const = 0; // the file that it runs
+    virtual Result<std::vector<MemoryMapEntry>> memory_map() const = 0;
     // Its memory; how many bytes there are from `address` on.
     virtual std::size_t read_memory(std::uint64_t address, void* to, std::size_t size) const = 0;
     // What a path leads the process to, from its own root and working directory: 0, or an errno.

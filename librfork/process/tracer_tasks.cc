@@ -28,9 +28,7 @@ Result<std::vector<Tracer::Task>> Tracer::list() const {
     UniqueFd fd(open((directory_ + "/task").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd)
         return system_error(errno, "cannot list the threads of the process", "mount /proc");
-    char self[32] = {};
-    const bool foreign = readlink("/proc/self", self, sizeof self - 1) <= 0 ||
-                         std::atoi(self) != int(arch::syscall(SYS_getpid));
+    const bool foreign = !proc_has_own_pids();
     std::vector<Task> tasks;
     const int error = for_each_name(fd.get(), [&](std::string_view name) {
         if (name[0] == '.')

@@ -15,7 +15,7 @@ struct Limit { // struct rlimit64
 
 struct ResourceLimitsRecord {
     image::RecordHeader header;
-    std::uint64_t beginnings; // where the program's librfork keeps the limits it began with
+    std::uint64_t beginnings; // where the program's librfork keeps the limits it began with, or 0
     std::uint32_t own_soft;   // a bit for each that the program has changed
     std::uint32_t own_hard;
     Limit limits[limit_count];

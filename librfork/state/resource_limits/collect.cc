@@ -7,7 +7,7 @@ Result<void> collect_resource_limits(const capture::Source& source,
                                      capture::ProcessSnapshot& process) {
     const capture::Beginnings& beginnings = source.beginnings();
     ResourceLimitsRecord record{};
-    record.beginnings = reinterpret_cast<std::uint64_t>(beginnings.limits);
+    record.beginnings = source.beginnings_address();
     for (unsigned i = 0; i < limit_count; ++i) {
         const Limit limit = record.limits[i] = source.limit(i);
         record.own_soft |= unsigned(limit.soft != beginnings.limits[i].soft) << i;

@@ -74,9 +74,9 @@ void apply_final_limits(const Stub& stub) {
         const Limit here = limit_here(i), limit = wanted(record, i, here);
         if (!(limit == here))
             set_limit(i, limit);
-        if (!has(record.own_soft, i))
+        if (beginnings && !has(record.own_soft, i))
             beginnings[i].soft = limit.soft;
-        if (!has(record.own_hard, i))
+        if (beginnings && !has(record.own_hard, i))
             beginnings[i].hard = limit.hard;
     }
 }

@@ -1,4 +1,4 @@
-#include "process/landlock.h"
+#include "process/own_landlock.h"
 
 #include "arch/arch.h"
 

@@ -1,4 +1,4 @@
-#include "process/beginnings.h"
+#include "process/own_beginnings.h"
 
 #include "arch/arch.h"
 
@@ -20,7 +20,7 @@ Beginnings at_start;
 
 } // namespace
 
-const Beginnings& beginnings() {
+const Beginnings& own_beginnings() {
     return at_start;
 }
 

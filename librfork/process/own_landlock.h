@@ -5,7 +5,7 @@
 
 namespace rfork::capture {
 
-// Of a process with no_new_privs, which one without rights needs for it.
+// Of the calling process, if it has no_new_privs, which one without rights needs for it.
 Result<bool> is_in_landlock_domain();
 
 } // namespace rfork::capture
