@@ -3,11 +3,11 @@
 #include "base/printable.h"
 #include "base/progress.h"
 #include "base/unique_fd.h"
+#include "describe/text.h"
 #include "image/reader.h"
 #include "mapping_table.h"
 #include "records.h"
 #include "remote/spool.h"
-#include "text.h"
 
 #include <cerrno>
 #include <cstdio>

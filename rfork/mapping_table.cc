@@ -2,7 +2,7 @@
 
 #include "base/printable.h"
 #include "base/progress.h"
-#include "text.h"
+#include "describe/text.h"
 
 #include <algorithm>
 #include <numeric>

@@ -13,8 +13,8 @@
 #include "api/memory_marks.h"
 #include "api/remote_fork.h"
 #include "objects/descriptors.h"
+#include "objects/table_of_kinds.h"
 #include "process/children.h"
-#include "process/collectors.h"
 #include "process/kept_from_forks.h"
 #include "process/memory.h"
 #include "process/own_pages.h"
@@ -60,7 +60,7 @@ Result<void> collect(const Handover& all, const capture::Source& source,
     process.identity = std::move(*identity);
     if (Result<void> r = kinds::sort_descriptors(source, process); !r)
         return r;
-    for (kinds::Collector collector : kinds::collectors)
+    for (kinds::Collector collector : kinds::collectors())
         if (Result<void> r = go_on(snapshot, collector(source, process)); !r)
             return r;
     if (snapshot.obstacles.any())

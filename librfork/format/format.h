@@ -215,21 +215,8 @@ struct Extent {
     std::uint64_t end() const { return at + size(); }
 };
 
-enum class Kind : std::uint16_t {
-#define RFORK_KIND(number, phase, name) name = number,
-#include "format/kinds.def"
-#undef RFORK_KIND
-};
-
-// Every record starts so; size counts the header, and is a multiple of 8.
-struct RecordHeader {
-    Kind kind;
-    std::uint16_t version;
-    std::uint32_t size;
-};
-
 static_assert(sizeof(Header) == 208 && sizeof(Section) == 40 && sizeof(Closing) == 40 &&
               sizeof(Process) == 24 && sizeof(Mapping) == 56 && sizeof(Backing) == 48 &&
-              sizeof(Extent) == 24 && sizeof(RecordHeader) == 8);
+              sizeof(Extent) == 24);
 
 } // namespace rfork::image

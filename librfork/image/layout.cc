@@ -22,6 +22,7 @@
 // pages that hold something. A few zero pages between two runs are cheaper stored than described.
 #include "image/layout.h"
 
+#include "format/kinds.h"
 #include "image/front.h"
 
 #include <algorithm>

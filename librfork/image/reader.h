@@ -16,6 +16,7 @@
 #include "base/hash.h"
 #include "base/result.h"
 #include "format/format.h"
+#include "format/record.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,5 +1,7 @@
 #include "objects/descriptors.h"
 
+#include "format/kinds.h"
+#include "objects/table_of_kinds.h"
 #include "process/open_descriptions.h"
 
 #include <algorithm>
@@ -14,25 +16,6 @@ namespace {
 using capture::ProcessSnapshot;
 using capture::Sort;
 using capture::Source;
-
-constexpr struct {
-    image::Kind kind;
-    Recogniser recognises;
-} table[] = {
-    {image::Kind::pipe, is_pipe},
-    {image::Kind::event_fd, is_event_fd},
-    {image::Kind::signal_fd, is_signal_fd},
-    {image::Kind::timer_fd, is_timer_fd},
-    {image::Kind::listening_socket, is_listening_socket},
-    {image::Kind::epoll, is_epoll},
-};
-
-image::Kind kind_of(const Source& source, const OpenDescriptions& all, const OpenDescription& d) {
-    for (const auto& entry : table)
-        if (entry.recognises(source, all, d))
-            return entry.kind;
-    return image::Kind::open_file;
-}
 
 // What no kind can carry. A stream's locks are left behind with it.
 Result<void> check(const Source& source, ProcessSnapshot& process, OpenDescription& d) {
@@ -107,7 +90,7 @@ Result<void> sort_descriptors(const Source& source, ProcessSnapshot& process) {
     for (OpenDescription& d : *all) {
         if (d.dropped)
             continue;
-        d.kind = kind_of(source, *all, d);
+        d.kind = recognise(source, *all, d);
         if (Result<void> r = check(source, process, d); !r)
             return r;
     }

@@ -1,6 +1,6 @@
 // The kinds of descriptors. Each open file description belongs to one kind, whose recogniser knows
-// it and whose collector makes records of it. What no recogniser knows is left to open_file, which
-// refuses by name what it does not know either.
+// it (is_<name>(), in collect.cc) and whose collector makes records of it. What no recogniser knows
+// is left to open_file, which refuses by name what it does not know either.
 #pragma once
 
 #include "process/source.h"
@@ -17,16 +17,6 @@ using OpenDescriptions = std::vector<OpenDescription>;
 
 // Lists what the process has open in the process, and gives each to its kind.
 Result<void> sort_descriptors(const capture::Source&, capture::ProcessSnapshot&);
-
-// One recogniser a kind, in objects/<name>/collect.cc.
-using Recogniser = bool (*)(const capture::Source&, const OpenDescriptions&,
-                            const OpenDescription&);
-bool is_pipe(const capture::Source&, const OpenDescriptions&, const OpenDescription&);
-bool is_event_fd(const capture::Source&, const OpenDescriptions&, const OpenDescription&);
-bool is_signal_fd(const capture::Source&, const OpenDescriptions&, const OpenDescription&);
-bool is_timer_fd(const capture::Source&, const OpenDescriptions&, const OpenDescription&);
-bool is_listening_socket(const capture::Source&, const OpenDescriptions&, const OpenDescription&);
-bool is_epoll(const capture::Source&, const OpenDescriptions&, const OpenDescription&);
 
 // A standard stream, if no kind has recognised it: the copy's is the one the image is started with.
 bool is_stream(const OpenDescription&);

@@ -1,7 +1,7 @@
 // An open file description, and all descriptors of the process that refer to it.
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 #include "format/records/descriptor_slot.h"
 
 #include <cstdint>
@@ -18,11 +18,11 @@ struct OpenDescription {
     std::uint32_t flags = 0; // access mode and status flags
     std::uint64_t position = 0;
     bool locked = false;
-    std::int64_t id = -1;                      // the kernel's number for an eventfd; else -1
-    std::string info;                          // /proc/PID/fdinfo/N of the first descriptor
-    image::Kind kind = image::Kind::open_file; // whose collector takes it
-    bool refused = false;                      // an image cannot carry it
-    bool dropped = false;                      // likewise, but /dev/null takes its place
+    std::int64_t id = -1; // the kernel's number for an eventfd; else -1
+    std::string info;     // /proc/PID/fdinfo/N of the first descriptor
+    image::Kind kind{};   // whose collector takes it
+    bool refused = false; // an image cannot carry it
+    bool dropped = false; // likewise, but /dev/null takes its place
 
     int number() const { return slots.front().fd; }
 };

@@ -61,7 +61,7 @@ class RecordList {
     template <class Record>
     void add(image::Kind kind, Record record, const void* extra = nullptr,
              std::size_t extra_size = 0) {
-        record.header = {kind, 1, std::uint32_t((sizeof record + extra_size + 7) / 8 * 8)};
+        record.header = {kind, std::uint32_t((sizeof record + extra_size + 7) / 8 * 8)};
         append(&record, sizeof record);
         append(extra, extra_size);
         bytes_.resize((bytes_.size() + 7) / 8 * 8);

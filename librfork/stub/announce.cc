@@ -1,5 +1,6 @@
 // What is told when the program is about to run: to whoever started the image, through the status
 // pipe, and to the monitor, if there is one. Nothing depends on either.
+#include "format/kinds.h"
 #include "format/records/monitor.h"
 #include "stub/stub.h"
 

@@ -50,6 +50,7 @@
 // lost); ptrace(2) on X to see SIGSTOP (then nobody could debug it, for one signal that nobody
 // sends to one process of a job).
 #include "stub/identity.h"
+#include "format/kinds.h"
 
 #include "format/records/thread.h"
 

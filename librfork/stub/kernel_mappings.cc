@@ -12,6 +12,7 @@
 // process had its own, and nothing is different. Another kernel's is other code at other addresses:
 // it goes to a place where the program has nothing, and the old one, which comes from the image as
 // any memory does, is made to jump there (redirect_vdso.cc).
+#include "format/kinds.h"
 #include "stub/stub.h"
 
 #include "base/elf_object.h"

@@ -4,6 +4,7 @@
 //
 // after a second, anew five times a second, and gone when the program goes on. It is written over
 // with blanks, which every terminal knows.
+#include "format/kinds.h"
 #include "format/records/thread.h"
 #include "stub/stub.h"
 

@@ -1,8 +1,16 @@
+// The stub's half of the table of kinds: one restorer each, restore_<name>() in restore.cc of the
+// kind's folder.
+#include "format/kinds.h"
 #include "stub/stub.h"
 
 #include <linux/errno.h>
 
 namespace rfork::stub {
+
+#define RFORK_KIND(number, name, collected, recognised, restored, described)                       \
+    void restore_##name(Stub&, const image::RecordHeader&);
+#include "format/kinds.def"
+
 namespace {
 
 Stage stage_of(image::Kind kind, Phase phase) {
@@ -20,6 +28,7 @@ Stage stage_of(image::Kind kind, Phase phase) {
     case Phase::identity:
     case Phase::process:
     case Phase::armed:
+    case Phase::never:
         return Stage::process;
     }
     return Stage::process;
@@ -27,9 +36,8 @@ Stage stage_of(image::Kind kind, Phase phase) {
 
 bool is_known(image::Kind kind) {
     switch (kind) {
-#define RFORK_KIND(number, phase, name) case image::Kind::name:
+#define RFORK_KIND(number, name, collected, recognised, restored, described) case image::Kind::name:
 #include "format/kinds.def"
-#undef RFORK_KIND
         return true;
     }
     return false;
@@ -48,20 +56,25 @@ void restore_kind(Stub& stub, image::Kind kind, Phase phase, Restorer restore) {
 
 void check_records(const Stub& stub) {
     Records records(stub);
-    while (const image::RecordHeader* record = records.next())
-        if (!is_known(record->kind))
-            fail(stub, EBADMSG, "the image holds a kind of state that its own stub does not know");
+    while (const image::RecordHeader* record = records.next()) {
+        if (is_known(record->kind))
+            continue;
+        char number[24];
+        Text(number, sizeof number) << "number " << std::uint64_t(record->kind);
+        fail(stub, EBADMSG, "the image holds a kind of state that its own stub does not know,",
+             number);
+    }
 }
 
-// Kind by kind in the order of kinds.def. The restorers are lambdas, told apart by their types: the
-// address of a function would need relocation.
+// The restorers are lambdas, told apart by their types: the address of a function would need
+// relocation.
 void restore(Stub& stub, Phase phase) {
-#define RFORK_KIND(number, phase_name, name)                                                       \
-    if (phase == Phase::phase_name)                                                                \
-        restore_kind(stub, image::Kind::name, phase,                                               \
-                     [](Stub& s, const image::RecordHeader& r) { restore_##name(s, r); });
+#define RFORK_KIND(number, name, collected, recognised, restored, described)                       \
+    if constexpr (Phase::restored != Phase::never)                                                 \
+        if (phase == Phase::restored)                                                              \
+            restore_kind(stub, image::Kind::name, phase,                                           \
+                         [](Stub& s, const image::RecordHeader& r) { restore_##name(s, r); });
 #include "format/kinds.def"
-#undef RFORK_KIND
 }
 
 } // namespace rfork::stub

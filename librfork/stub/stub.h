@@ -8,6 +8,7 @@
 #include "arch/arch.h"
 #include "base/hash.h"
 #include "format/format.h"
+#include "format/record.h"
 #include "format/status.h"
 #include "format/ticket.h"
 
@@ -211,7 +212,7 @@ const Record& as(const image::RecordHeader& header) {
 }
 
 // The parts of a resume, between which the stub does the rest of its work: format/kinds.def.
-enum class Phase { host, identity, files, memory, process, threads, armed };
+enum class Phase { host, identity, files, memory, process, threads, armed, never };
 
 // records.cc
 void check_records(const Stub&); // refuses a kind that this stub does not know
@@ -300,10 +301,5 @@ long open_ticket_directory(const Stub&);
 void claim(Stub&);
 // announce.cc: the program runs.
 void announce(Stub&);
-
-// One restorer a kind, in objects/<name>/restore.cc or state/<name>/restore.cc.
-#define RFORK_KIND(number, phase, name) void restore_##name(Stub&, const image::RecordHeader&);
-#include "format/kinds.def"
-#undef RFORK_KIND
 
 } // namespace rfork::stub

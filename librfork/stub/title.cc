@@ -4,6 +4,7 @@
 //
 // Their name (comm) is not the program's: killall(1) would signal the program and its supervisor,
 // which passes it on, so that the program had it twice.
+#include "format/kinds.h"
 #include "stub/identity.h"
 
 #include "format/records/address_space.h"

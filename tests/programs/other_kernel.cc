@@ -2,6 +2,7 @@
 // kernel: the recorded build-id of the vDSO becomes another, and FUNCTION of that vDSO, if one is
 // named, gets a name that no kernel knows. All checksums are put right.
 #include "base/hash.h"
+#include "format/kinds.h"
 #include "format/records/address_space.h"
 #include "image/reader.h"
 

@@ -1,5 +1,6 @@
 // same_image A B - whether two images are equal byte for byte, but for what names the call: id,
 // times, and the hash over them. Says where they differ.
+#include "format/kinds.h"
 #include "format/records/process.h"
 #include "image/reader.h"
 

@@ -1,4 +1,5 @@
 // The reader accepts what the format allows, and nothing else.
+#include "format/kinds.h"
 #include "synthetic_image.h"
 
 #include "image/reader.h"

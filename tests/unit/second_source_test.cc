@@ -1,5 +1,6 @@
 // Collectors see a process through its source alone: here they look at another process than the one
 // they run in, and find what is true of that one.
+#include "format/kinds.h"
 #include "format/records/event_fd.h"
 #include "format/records/open_file.h"
 #include "format/records/pipe.h"
@@ -7,8 +8,8 @@
 #include "format/records/umask.h"
 #include "format/records/working_directory.h"
 #include "objects/descriptors.h"
+#include "objects/table_of_kinds.h"
 #include "process/children.h"
-#include "process/collectors.h"
 #include "process/memory.h"
 #include "process/program_vdso.h"
 #include "process/provenance.h"
@@ -254,7 +255,7 @@ TEST_CASE("memory is that of the process that the source is of") {
 
     const image::Mapping* shared = mapping_at(capture.process, report.shared);
     REQUIRE(shared);
-    CHECK(shared->kind == MappingKind::shared_anonymous);
+    CHECK(shared->kind == MappingKind::shared_memory);
     CHECK(shared->end - shared->start == 2 * page);
     const image::Mapping* of_file = mapping_at(capture.process, report.of_file);
     REQUIRE(of_file);

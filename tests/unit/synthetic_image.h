@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/unique_fd.h"
 #include "format/format.h"
+#include "format/kinds.h"
 
 #include <cstddef>
 #include <cstring>
@@ -201,10 +202,10 @@ struct SyntheticImage {
         constexpr std::uint32_t read = PROT_READ, write = PROT_READ | PROT_WRITE;
         metadata.processes[0] = {1, 100, 1, 100, 100, 17};
         metadata.processes[1] = {2, 101, 100, 100, 100, 17};
-        metadata.objects[0] = {image::Kind::event_fd, 1, 8};
-        metadata.state1[0] = {image::Kind::cpu, 1, 8};
-        metadata.state1[1] = {image::Kind::umask, 1, 16};
-        metadata.state2[0] = {image::Kind::umask, 1, 8};
+        metadata.objects[0] = {image::Kind::event_fd, 8};
+        metadata.state1[0] = {image::Kind::cpu, 8};
+        metadata.state1[1] = {image::Kind::umask, 16};
+        metadata.state2[0] = {image::Kind::umask, 8};
         metadata.mappings1[0] = {0x400000, 0x402000, read, MappingKind::file_content, 0, 8, 0x5000,
                                  0,        0,        0};
         metadata.mappings1[1] = {0x500000, 0x600000, write, MappingKind::anonymous, 0, 1, 0,

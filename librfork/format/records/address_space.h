@@ -3,7 +3,7 @@
 // pointers into.
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 
 namespace rfork::kinds {
 

@@ -1,7 +1,7 @@
 // Small per-process attributes, most of them set with prctl(2), that an exec would lose.
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 
 namespace rfork::kinds {
 

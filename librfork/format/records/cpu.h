@@ -2,7 +2,7 @@
 #pragma once
 
 #include "arch/x86_64/cpu_features.h"
-#include "format/format.h"
+#include "format/record.h"
 
 namespace rfork::kinds {
 

@@ -1,7 +1,7 @@
 // An epoll instance, and what it watches.
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 #include "format/records/descriptor_slot.h"
 
 namespace rfork::kinds {

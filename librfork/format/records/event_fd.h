@@ -1,7 +1,7 @@
 // An eventfd(2) with its counter.
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 #include "format/records/descriptor_slot.h"
 
 namespace rfork::kinds {

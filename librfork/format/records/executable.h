@@ -1,7 +1,7 @@
 // The file of the program, which /proc/PID/exe no longer leads to after a resume.
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 
 namespace rfork::kinds {
 

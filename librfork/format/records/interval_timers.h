@@ -2,7 +2,7 @@
 // anything: then the program keeps those it is started with, as it would across an exec.
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 
 namespace rfork::kinds {
 

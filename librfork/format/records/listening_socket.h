@@ -1,7 +1,7 @@
 // A TCP or Unix socket that listens.
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 #include "format/records/descriptor_slot.h"
 
 namespace rfork::kinds {

@@ -1,7 +1,7 @@
 // What the program has registered its memory for with membarrier(2). Absent if nothing.
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 
 namespace rfork::kinds {
 

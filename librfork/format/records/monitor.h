@@ -1,7 +1,7 @@
 // Where to report that the copy runs; absent when nobody listens.
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 
 namespace rfork::kinds {
 

@@ -3,7 +3,7 @@
 // tables (collect.cc, restore.cc).
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 #include "format/records/descriptor_slot.h"
 #include "format/records/owner.h"
 

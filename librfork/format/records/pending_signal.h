@@ -2,7 +2,7 @@
 // of a queue are in its order.
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 
 namespace rfork::kinds {
 

@@ -1,7 +1,7 @@
 // The execution domain and its flags (personality(2)): ADDR_NO_RANDOMIZE, READ_IMPLIES_EXEC ...
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 
 namespace rfork::kinds {
 

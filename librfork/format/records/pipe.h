@@ -1,7 +1,7 @@
 // A pipe of which no process outside has an end, and the bytes in it.
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 #include "format/records/descriptor_slot.h"
 
 #include <cstddef>

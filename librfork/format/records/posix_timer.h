@@ -1,7 +1,7 @@
 // A timer of timer_create(2), under the kernel's own number for it.
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 
 namespace rfork::kinds {
 

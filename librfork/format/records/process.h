@@ -2,7 +2,7 @@
 // their own records.
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 
 namespace rfork::kinds {
 

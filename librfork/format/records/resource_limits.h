@@ -2,7 +2,7 @@
 // it was frozen under. What to do about them on the target, restore.cc says.
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 
 namespace rfork::kinds {
 

@@ -2,7 +2,7 @@
 // section of extents of its own.
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 
 namespace rfork::kinds {
 

@@ -2,7 +2,7 @@
 // them (the libc's differs).
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 
 namespace rfork::kinds {
 

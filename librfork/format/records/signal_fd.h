@@ -1,7 +1,7 @@
 // A signalfd(2). The signals that wait are those of the process and its threads.
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 #include "format/records/descriptor_slot.h"
 
 namespace rfork::kinds {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "arch/arch.h"
-#include "format/format.h"
+#include "format/record.h"
 
 namespace rfork::kinds {
 

@@ -2,7 +2,7 @@
 // (RFORK_TICKET, format/ticket.h). Absent in a checkpoint, which runs as often as one likes.
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 
 namespace rfork::kinds {
 

@@ -1,7 +1,7 @@
 // A timerfd_create(2), not armed yet; see timer_fd_setting.
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 #include "format/records/descriptor_slot.h"
 
 namespace rfork::kinds {

@@ -1,7 +1,7 @@
 // What a timerfd is set to, and the expirations that the program has not read.
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 
 namespace rfork::kinds {
 

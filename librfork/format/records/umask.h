@@ -1,7 +1,7 @@
 // The file mode creation mask.
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 
 namespace rfork::kinds {
 

@@ -1,7 +1,7 @@
 // The working directory, by path.
 #pragma once
 
-#include "format/format.h"
+#include "format/record.h"
 #include "format/records/owner.h"
 
 namespace rfork::kinds {

@@ -3,10 +3,11 @@
 // tells, and every description of the process is asked for.
 //
 // An instance that watches another comes after that in the image.
+#include "format/kinds.h"
 #include "format/records/epoll.h"
 
 #include "objects/descriptors.h"
-#include "process/collectors.h"
+#include "process/source.h"
 
 #include <algorithm>
 #include <cerrno>

@@ -1,7 +1,8 @@
+#include "format/kinds.h"
 #include "format/records/event_fd.h"
 
 #include "objects/descriptors.h"
-#include "process/collectors.h"
+#include "process/source.h"
 
 #include <cerrno>
 #include <unistd.h>

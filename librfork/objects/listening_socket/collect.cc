@@ -2,10 +2,11 @@
 // program has set, nobody tells; so each is compared with that of a new socket of the same type.
 //
 // Connections that wait to be accepted would be lost to the copy, and are a reason to refuse.
+#include "format/kinds.h"
 #include "format/records/listening_socket.h"
 
 #include "objects/descriptors.h"
-#include "process/collectors.h"
+#include "process/source.h"
 
 #include <algorithm>
 #include <arpa/inet.h>

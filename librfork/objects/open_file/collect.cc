@@ -1,10 +1,12 @@
 // Files with a name, and the standard streams. What each type of file needs is decided in one
 // function a type; what nobody recognises is refused by name.
 #include "base/proc.h"
+#include "base/unique_fd.h"
+#include "format/kinds.h"
 #include "format/records/open_file.h"
 #include "objects/descriptors.h"
-#include "process/collectors.h"
 #include "process/owner.h"
+#include "process/source.h"
 #include "remote/spool.h"
 
 #include <algorithm>

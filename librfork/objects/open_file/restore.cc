@@ -14,6 +14,7 @@
 // Nothing is opened that has not been looked at, since an open alone can have an effect (a tape is
 // wound) or wait for ever (a FIFO). What is looked at and what is opened can differ, but then the
 // open does not wait (O_NONBLOCK), and what it has opened is not used.
+#include "format/kinds.h"
 #include "format/records/open_file.h"
 #include "stub/stub.h"
 

@@ -16,10 +16,11 @@
 // are all in use although they are not all full: written into another pipe at once, the bytes would
 // need fewer, and a writer that was blocked would not be. Then they are read one by one, through a
 // pipe that has only one buffer.
+#include "format/kinds.h"
 #include "format/records/pipe.h"
 
 #include "objects/descriptors.h"
-#include "process/collectors.h"
+#include "process/source.h"
 
 #include <cerrno>
 #include <fcntl.h>

@@ -1,9 +1,9 @@
 // Shared memory is known by its mappings alone, so it is collected when these are known
 // (add_shared_memory). Of a memfd it matters where it ends: behind that a mapping has no pages.
+#include "format/kinds.h"
 #include "format/records/shared_memory.h"
 
 #include "objects/descriptors.h"
-#include "process/collectors.h"
 
 #include <algorithm>
 #include <sys/mman.h>
@@ -53,10 +53,6 @@ std::string name_of_memfd(const std::string& shown) {
 }
 
 } // namespace
-
-Result<void> collect_shared_memory(const Source&, ProcessSnapshot&) {
-    return {};
-}
 
 void add_shared_memory(const Source& source, ProcessSnapshot& process) {
     for (const SharedMemory& memory : process.all.shared_memory) {

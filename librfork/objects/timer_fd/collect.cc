@@ -1,7 +1,8 @@
+#include "format/kinds.h"
 #include "format/records/timer_fd.h"
 
 #include "objects/descriptors.h"
-#include "process/collectors.h"
+#include "process/source.h"
 
 namespace rfork::kinds {
 

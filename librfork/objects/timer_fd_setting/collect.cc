@@ -1,10 +1,11 @@
 // A timer is read from its fdinfo, and as late as possible. A periodic one that has expired unread
 // stands still there: the kernel moves it on when somebody asks, and counts what it has missed, by
 // read(2) or timerfd_gettime(2), of which the second takes nothing away from the caller.
+#include "format/kinds.h"
 #include "format/records/timer_fd_setting.h"
 
 #include "objects/descriptors.h"
-#include "process/collectors.h"
+#include "process/source.h"
 
 #include <cerrno>
 #include <cstdio>

@@ -1,6 +1,7 @@
 #include "base/elf_object.h"
+#include "format/kinds.h"
 #include "format/records/address_space.h"
-#include "process/collectors.h"
+#include "process/source.h"
 
 #include <cerrno>
 #include <cstdlib>

@@ -1,5 +1,6 @@
+#include "format/kinds.h"
 #include "format/records/cpu.h"
-#include "process/collectors.h"
+#include "process/source.h"
 
 #include <string_view>
 

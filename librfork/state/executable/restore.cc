@@ -1,3 +1,4 @@
+#include "format/kinds.h"
 #include "format/records/executable.h"
 #include "stub/stub.h"
 
@@ -7,8 +8,9 @@
 
 namespace rfork::stub {
 
-// The kernel leads a resumed program that executes /proc/self/exe to the image. Nobody else starts
-// one by such a name, however the process is called in it.
+// /proc/PID/exe remains the image: the kernel changes it only for who may, and only when nothing of
+// the old file is mapped. So the kernel leads a resumed program that executes /proc/self/exe to the
+// image. Nobody else starts one by such a name, however the process is called in it.
 bool is_link_to_executable(const char* name) {
     static constexpr char begin[] = "/proc/", end[] = "/exe";
     const unsigned size = length(name);
@@ -27,11 +29,6 @@ void execute_program_instead(Stub& stub, const char* const* arguments,
     const long r = arch::syscall(__NR_execve, path, arguments, environment);
     fail(stub, int(-r),
          "the program executes itself (/proc/self/exe), but its file cannot be:", path);
-}
-
-void restore_executable(Stub&, const image::RecordHeader&) {
-    // /proc/PID/exe remains the image: the kernel changes it only for who may, and only when
-    // nothing of the old file is mapped.
 }
 
 } // namespace rfork::stub

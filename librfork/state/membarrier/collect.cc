@@ -1,5 +1,6 @@
+#include "format/kinds.h"
 #include "format/records/membarrier.h"
-#include "process/collectors.h"
+#include "process/source.h"
 
 namespace rfork::kinds {
 

@@ -1,5 +1,6 @@
+#include "format/kinds.h"
 #include "format/records/pending_signal.h"
-#include "process/collectors.h"
+#include "process/source.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,6 +1,7 @@
 // Each queue is filled by the thread that may: the one of the process by its first thread, one of a
 // thread by itself, because the kernel lets a sender claim to be someone else, or the kernel, only
 // towards itself. All signals are blocked in all threads, so none is delivered or dropped.
+#include "format/kinds.h"
 #include "format/records/pending_signal.h"
 #include "stub/stub.h"
 

@@ -2,8 +2,9 @@
 // that tells which of the two it is, and what is counted: clockid = ~id << 3 | thread << 2 | what.
 // CLOCK_PROCESS_CPUTIME_ID and CLOCK_THREAD_CPUTIME_ID become such numbers, with 0, when a timer is
 // made, and the kernel does not tell which thread made it.
+#include "format/kinds.h"
 #include "format/records/posix_timer.h"
-#include "process/collectors.h"
+#include "process/source.h"
 
 #include <algorithm>
 #include <cerrno>

@@ -8,6 +8,7 @@
 // the last one before the freeze, the timer runs out at once, its signal is its own, and when the
 // program takes it, the kernel goes on from that moment, in step, and counts what was missed. A
 // clock that is younger than the interval has no such moment; then the next interval begins now.
+#include "format/kinds.h"
 #include "format/records/posix_timer.h"
 #include "stub/stub.h"
 

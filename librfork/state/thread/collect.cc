@@ -1,5 +1,5 @@
 #include "format/records/thread.h"
-#include "process/collectors.h"
+#include "process/source.h"
 
 namespace rfork::kinds {
 

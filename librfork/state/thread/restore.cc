@@ -13,6 +13,7 @@
 //               part of the window that stays
 //   main thread that had ended before the freeze: likewise, but to its end
 #include "arch/x86_64/thread_frame.h"
+#include "format/kinds.h"
 #include "format/records/thread.h"
 #include "stub/stub.h"
 

@@ -1,5 +1,6 @@
+#include "format/kinds.h"
 #include "format/records/umask.h"
-#include "process/collectors.h"
+#include "process/source.h"
 
 #include <cstdlib>
 

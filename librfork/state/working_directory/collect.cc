@@ -1,6 +1,7 @@
+#include "format/kinds.h"
 #include "format/records/working_directory.h"
-#include "process/collectors.h"
 #include "process/owner.h"
+#include "process/source.h"
 
 #include <cerrno>
 #include <sys/stat.h>

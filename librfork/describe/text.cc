@@ -1,4 +1,4 @@
-#include "text.h"
+#include "describe/text.h"
 
 #include <cstdarg>
 #include <cstdio>

@@ -1,4 +1,4 @@
-#include "frozen_memory.h"
+#include "describe/frozen_memory.h"
 
 #include <algorithm>
 #include <unistd.h>

@@ -1,0 +1,15 @@
+#include "describe/describe.h"
+#include "format/records/event_fd.h"
+
+namespace rfork::tool {
+
+Lines describe_event_fd(const FrozenProgram&, const image::Record& whole) {
+    return describe_as<kinds::EventFdRecord>(
+        whole, [&](const kinds::EventFdRecord& record) -> Lines {
+            return {{"eventfd " + descriptors(record, whole),
+                     format("counter %lu%s%s", record.count, record.semaphore ? ", semaphore" : "",
+                            status_flags(record.flags).c_str())}};
+        });
+}
+
+} // namespace rfork::tool

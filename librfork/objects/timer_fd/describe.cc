@@ -1,0 +1,14 @@
+#include "describe/describe.h"
+#include "format/records/timer_fd.h"
+
+namespace rfork::tool {
+
+Lines describe_timer_fd(const FrozenProgram&, const image::Record& whole) {
+    return describe_as<kinds::TimerFdRecord>(
+        whole, [&](const kinds::TimerFdRecord& record) -> Lines {
+            return {{"timerfd " + descriptors(record, whole),
+                     clock_name(record.clock) + status_flags(record.flags)}};
+        });
+}
+
+} // namespace rfork::tool
