@@ -1,6 +1,6 @@
 #include "process/restarted_calls.h"
 
-#include "process/own_memory.h"
+#include "process/peek.h"
 
 #include <cstring>
 #include <sys/syscall.h>
@@ -33,11 +33,11 @@ bool uses_restart(std::uint32_t number) {
 }
 
 // The nearest "mov $number, %eax" in front of the instruction, which is at the end of `code`.
-bool find_in_code(std::uint64_t instruction, std::uint64_t& number) {
+bool find_in_code(pid_t tid, std::uint64_t instruction, std::uint64_t& number) {
     constexpr std::size_t reach = 48;
     constexpr std::uint8_t move_to_eax = 0xb8;
     std::uint8_t code[reach];
-    if (!peek_bytes(instruction - reach, code, reach))
+    if (!peek_bytes(tid, instruction - reach, code, reach))
         return false;
     for (std::size_t at = reach - 5 + 1; at-- > 0;) {
         std::uint32_t value;
@@ -68,7 +68,7 @@ bool recall_call(pid_t tid, arch::Registers& registers) {
         registers.orig_rax = call.number;
         return true;
     }
-    return find_in_code(registers.rip - 2, registers.orig_rax);
+    return find_in_code(tid, registers.rip - 2, registers.orig_rax);
 }
 
 } // namespace rfork::capture

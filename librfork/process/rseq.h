@@ -5,7 +5,7 @@
 // own registration begins anew.
 #pragma once
 
-#include "process/own_memory.h"
+#include "process/peek.h"
 
 #include <cstdint>
 
@@ -24,14 +24,13 @@ struct RseqSection { // struct rseq_cs
     std::uint64_t start, length, abort;
 };
 
-// Where a thread goes on that was interrupted at `rip`; `area` is its struct rseq, or 0. For memory
-// that is shared with the caller.
-inline std::uint64_t after_abort(std::uint64_t area, std::uint64_t rip) {
+// Where the thread `tid` goes on that was interrupted at `rip`; `area` is its struct rseq, or 0.
+inline std::uint64_t after_abort(pid_t tid, std::uint64_t area, std::uint64_t rip) {
     constexpr std::uint64_t pointer_offset = 8; // struct rseq, rseq_cs
     std::uint64_t pointer = 0;
     RseqSection section;
-    if (!area || !peek(area + pointer_offset, pointer) || !pointer || !peek(pointer, section) ||
-        rip - section.start >= section.length)
+    if (!area || !peek(tid, area + pointer_offset, pointer) || !pointer ||
+        !peek(tid, pointer, section) || rip - section.start >= section.length)
         return rip;
     return section.abort;
 }

@@ -85,31 +85,40 @@ class Tracer {
         pid_t tid = 0;
     };
 
+    // tracer.cc
     Result<void> stop_all();
-    Result<std::vector<Task>> list() const;
+    bool is_known(pid_t tid) const;
+    Result<bool> seize_new(const std::vector<Task>& tasks, std::size_t& ended);
+    Result<void> wait_until_stopped(Tracee& tracee);
+
+    // tracer_tasks.cc
     std::string status_of(const std::string& name) const;
     pid_t tid_of(const std::string& name) const;
-    bool is_known(pid_t tid) const;
-    Result<void> check_filters(const std::vector<Task>& tasks) const;
+    Result<std::vector<Task>> list() const;
     bool has_ended(const Task& task) const;
-    Result<bool> seize_new(const std::vector<Task>& tasks, std::size_t& ended);
     std::size_t count_threads() const;
     bool is_main_and_ended(pid_t tid) const;
-    Result<void> wait_until_stopped(Tracee& tracee);
-    Result<void> read(Tracee& tracee);
-    Result<void> check_sharing(const Tracee& tracee) const;
-    Result<void> check_dispatch(pid_t tid) const;
-    static bool read_rseq(pid_t tid, kinds::ThreadRecord& record);
+    Result<void> check_filters(const std::vector<Task>& tasks) const;
+
+    // tracer_read.cc
     Result<void> read_position(Tracee& tracee);
+    Result<void> check_sharing(const Tracee& tracee) const;
+    static bool read_rseq(pid_t tid, kinds::ThreadRecord& record);
+    Result<void> check_dispatch(pid_t tid) const;
+    Result<void> read(Tracee& tracee);
+    Result<void> remember(Tracee& tracee);
+
+    // tracer_unsafe_code.cc
+    const UnsafeCode* unsafe_code_at(std::uint64_t address) const;
     Result<void> leave_zones(Tracee& tracee);
     Result<void> step(Tracee& tracee);
     Result<void> run_on(Tracee& tracee);
-    Result<void> query();
+
+    // tracer_query.cc
     arch::Registers call_of_query(std::size_t index);
+    Result<void> query();
     bool bring_back(Tracee& tracee);
     bool rescue(const Tracee& tracee);
-    Result<void> remember(Tracee& tracee);
-    const UnsafeCode* unsafe_code_at(std::uint64_t address) const;
 
     std::string directory_;
     pid_t caller_;

@@ -1,0 +1,69 @@
+// Out of code in which no thread may be frozen.
+//
+// The vDSO of another host is other code, so nobody may wake up in the middle of it: a thread is
+// led out instruction by instruction. Code of ours by which a thread leaves an earlier resume
+// (rfork_depart) ends in rt_sigreturn(2), which sets the mask that steps would put back; so there
+// the thread runs on and is stopped anew. Where it is then may be such code again, so it is looked
+// at until it is not.
+#include "process/tracer.h"
+
+#include "process/ptrace.h"
+
+#include <cerrno>
+#include <csignal>
+#include <sys/wait.h>
+
+namespace rfork::capture {
+
+const UnsafeCode* Tracer::unsafe_code_at(std::uint64_t address) const {
+    for (const UnsafeCode& code : unsafe_code_)
+        if (code.contains(address))
+            return &code;
+    return nullptr;
+}
+
+Result<void> Tracer::leave_zones(Tracee& tracee) {
+    constexpr unsigned enough = 100'000;
+    for (unsigned tries = 0; tries < enough; ++tries) {
+        const UnsafeCode* code = unsafe_code_at(tracee.registers.rip);
+        if (!code)
+            return {};
+        if (Result<void> r = code->by_steps ? step(tracee) : run_on(tracee); !r)
+            return r;
+    }
+    return Error{EAGAIN, "thread " + std::to_string(tracee.tid) +
+                             " does not come out of the vDSO: try again"};
+}
+
+// With signals blocked, since a handler might not come back. But for SIGTRAP, with which the kernel
+// tells of the step: blocked, it would be unblocked and its action forgotten.
+Result<void> Tracer::step(Tracee& tracee) {
+    int signal = 0;
+    tracee.stepped = touched_ = true; // query() puts the mask back in force
+    do {
+        int status = 0;
+        if (set_mask(tracee.tid, all_signals & ~bit(SIGTRAP)) < 0 ||
+            trace(PTRACE_SINGLESTEP, tracee.tid, 0, signal) < 0 ||
+            arch::syscall(SYS_wait4, tracee.tid, &status, __WALL, nullptr) < 0 ||
+            !WIFSTOPPED(status))
+            return died(tracee.tid);
+        const bool of_signal = status >> 16 == 0 && WSTOPSIG(status) != SIGTRAP;
+        signal = of_signal ? WSTOPSIG(status) : 0; // SIGSTOP, which no mask keeps away
+    } while (signal);
+    return read_position(tracee);
+}
+
+Result<void> Tracer::run_on(Tracee& tracee) {
+    if (tracee.stepped && set_mask(tracee.tid, tracee.mask) < 0)
+        return died(tracee.tid);
+    tracee.stepped = false;
+    if (trace(PTRACE_CONT, tracee.tid, 0, 0) < 0)
+        return died(tracee.tid);
+    trace(PTRACE_INTERRUPT, tracee.tid, 0, 0);
+    tracee.stopped = false;
+    if (Result<void> r = wait_until_stopped(tracee); !r)
+        return r;
+    return tracee.stopped ? read_position(tracee) : died(tracee.tid);
+}
+
+} // namespace rfork::capture
