@@ -94,11 +94,13 @@ std::string clock_name(std::int32_t clock) {
     return format("clock %d", clock);
 }
 
-std::string numbers(const kinds::DescriptorSlot* slots, std::uint32_t count) {
+std::string descriptors(const FrozenProgram& program, std::uint32_t object) {
     std::string words;
-    for (unsigned i = 0; i < count; ++i) {
-        append_word(words, std::to_string(slots[i].fd));
-        if (slots[i].close_on_exec)
+    for (const image::Descriptor& d : program.image.descriptors(program.process)) {
+        if (d.object != object)
+            continue;
+        append_word(words, std::to_string(d.fd));
+        if (d.flags & image::descriptor_close_on_exec)
             words += "(close-on-exec)";
     }
     return or_none(words);

@@ -5,7 +5,6 @@
 #pragma once
 
 #include "describe/text.h"
-#include "format/records/descriptor_slot.h"
 #include "image/reader.h"
 
 #include <cstdint>
@@ -71,15 +70,7 @@ std::string timer_state(std::uint64_t remaining, std::uint64_t interval, std::ui
 
 // --- Descriptors ---
 
-std::string numbers(const kinds::DescriptorSlot*, std::uint32_t count);
+std::string descriptors(const FrozenProgram&, std::uint32_t object); // "3 4(close-on-exec)"
 std::string status_flags(std::uint32_t flags); // of what is not opened, each behind a comma
-
-// Of a record with nothing behind its slots.
-template <class Record>
-std::string descriptors(const Record& record, const image::Record& whole) {
-    return Room(whole, sizeof record).take(record.slots, sizeof(kinds::DescriptorSlot))
-               ? numbers(record.slot(), record.slots)
-               : malformed;
-}
 
 } // namespace rfork::tool

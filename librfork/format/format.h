@@ -50,6 +50,7 @@ enum class SectionKind : std::uint16_t {
     state,         // records of the process `owner`
     mappings,      // Mapping[] of the process `owner`
     extents,       // Extent[] of the process `owner`
+    descriptors,   // Descriptor[] of the process `owner` (format/object.h)
     shared_memory, // Extent[] of the object `owner`
     backings,      // Backing[]: where extents may lie beside this file
     strings,

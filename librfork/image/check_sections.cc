@@ -29,6 +29,8 @@ std::uint64_t entry_size(SectionKind kind) {
     case SectionKind::extents:
     case SectionKind::shared_memory:
         return sizeof(Extent);
+    case SectionKind::descriptors:
+        return sizeof(Descriptor);
     case SectionKind::backings:
         return sizeof(Backing);
     case SectionKind::hashes:
@@ -92,7 +94,8 @@ Result<void> check_common(const Image& image) {
 
 // What each process has, and nobody else.
 Result<void> check_owned(const Image& image) {
-    for (SectionKind kind : {SectionKind::state, SectionKind::mappings, SectionKind::extents}) {
+    for (SectionKind kind : {SectionKind::state, SectionKind::mappings, SectionKind::extents,
+                             SectionKind::descriptors}) {
         if (image.sections(kind).size() != image.processes().size())
             return missing_or_twice("of a process");
         for (const Process& process : image.processes())

@@ -110,6 +110,18 @@ Result<void> check_extents(const Image& image, std::uint32_t process, const Sect
     return {};
 }
 
+Result<void> check_descriptors(const Image& image, std::uint32_t process) {
+    const Descriptor* last = nullptr;
+    for (const Descriptor& d : image.descriptors(process)) {
+        if (d.fd < 0 || d.object == 0)
+            return damaged("a descriptor has an impossible number, or refers to nothing");
+        if (last && (last->object > d.object || (last->object == d.object && last->fd >= d.fd)))
+            return damaged("its descriptors are out of order");
+        last = &d;
+    }
+    return {};
+}
+
 Result<void> check_shared_memory(const Image& image, const Section& pages) {
     for (const Section& s : image.sections()) {
         if (s.kind != SectionKind::shared_memory)
@@ -141,6 +153,8 @@ Result<void> check_tables(const Image& image) {
         if (auto checked = check_mappings(image, id, pages); !checked)
             return checked;
         if (auto checked = check_extents(image, id, pages); !checked)
+            return checked;
+        if (auto checked = check_descriptors(image, id); !checked)
             return checked;
     }
     return check_shared_memory(image, pages);

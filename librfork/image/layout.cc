@@ -245,8 +245,8 @@ void choose_private_descriptors(const Snapshot& snapshot, Header& header) {
     auto is_used = [&](int number) {
         return std::any_of(snapshot.processes.begin(), snapshot.processes.end(),
                            [number](const capture::ProcessSnapshot& process) {
-                               return std::binary_search(process.descriptors.begin(),
-                                                         process.descriptors.end(), number);
+                               return std::binary_search(process.numbers.begin(),
+                                                         process.numbers.end(), number);
                            });
     };
     int next = 3;
@@ -309,6 +309,14 @@ std::vector<std::uint8_t> state_of(const capture::ProcessSnapshot& process, cons
     return records.bytes();
 }
 
+std::vector<Descriptor> table_of_descriptors(const capture::ProcessSnapshot& process) {
+    std::vector<Descriptor> table = process.descriptors;
+    std::sort(table.begin(), table.end(), [](const Descriptor& a, const Descriptor& b) {
+        return a.object != b.object ? a.object < b.object : a.fd < b.fd;
+    });
+    return table;
+}
+
 std::vector<Process> table_of_processes(const Snapshot& snapshot) {
     std::vector<Process> table;
     for (const capture::ProcessSnapshot& process : snapshot.processes) {
@@ -349,7 +357,7 @@ class Metadata {
 std::size_t count_sections(const Snapshot& snapshot, const std::vector<Owned>& all) {
     constexpr std::size_t of_metadata = 3; // processes, objects, strings
     constexpr std::size_t others = 4;      // front, pages, hashes, closing record
-    constexpr std::size_t in_each = 3;     // state, mappings, core view
+    constexpr std::size_t in_each = 4;     // state, mappings, descriptors, core view
     return of_metadata + others + in_each * snapshot.processes.size() + all.size();
 }
 
@@ -368,6 +376,9 @@ Metadata metadata_of(const Snapshot& snapshot, const std::vector<Owned>& all, co
         metadata.add(owned.kind, owned.id,
                      owned.kind == SectionKind::extents ? "extents" : "shared memory",
                      owned.extents);
+    id = 0;
+    for (const capture::ProcessSnapshot& process : snapshot.processes)
+        metadata.add(SectionKind::descriptors, ++id, "descriptors", table_of_descriptors(process));
     metadata.add(SectionKind::strings, 0, "strings", snapshot.strings.bytes());
     return metadata;
 }

@@ -16,6 +16,7 @@
 #include "base/hash.h"
 #include "base/result.h"
 #include "format/format.h"
+#include "format/object.h"
 #include "format/record.h"
 
 #include <cstddef>
@@ -89,6 +90,7 @@ class Records {
 //   extents    ascending, each inside one mapping of its process, and inside the file's pages, or
 //   in
 //              a backing that there is
+//   descriptors  by object, and then by number
 //   records    of a whole number of 8 bytes, at least a header; their contents are unchecked
 //   strings    begin and end with a zero byte, so that every offset inside is a string
 class Image {
@@ -113,6 +115,9 @@ class Image {
     }
     std::span<const Extent> extents(std::uint32_t process = 1) const {
         return table<Extent>(SectionKind::extents, process);
+    }
+    std::span<const Descriptor> descriptors(std::uint32_t process = 1) const {
+        return table<Descriptor>(SectionKind::descriptors, process);
     }
     Records state(std::uint32_t process = 1) const {
         return Records(table<std::byte>(SectionKind::state, process));

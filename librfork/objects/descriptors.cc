@@ -66,6 +66,7 @@ void drop_by_number(const Source& source, ProcessSnapshot& process, OpenDescript
     for (OpenDescription& d : all) {
         OpenDescription left_out = d;
         left_out.slots = take_ignored(process.all.ignored, d.slots);
+        left_out.object = process.all.new_object();
         if (!d.slots.empty())
             kept.push_back(std::move(d));
         if (left_out.slots.empty())
@@ -84,8 +85,10 @@ Result<void> sort_descriptors(const Source& source, ProcessSnapshot& process) {
         return all.error();
     for (const OpenDescription& d : *all)
         for (const DescriptorSlot& slot : d.slots)
-            process.descriptors.push_back(slot.fd);
-    std::sort(process.descriptors.begin(), process.descriptors.end());
+            process.numbers.push_back(slot.fd);
+    std::sort(process.numbers.begin(), process.numbers.end());
+    for (OpenDescription& d : *all)
+        d.object = process.all.new_object();
     drop_by_number(source, process, *all);
     for (OpenDescription& d : *all) {
         if (d.dropped)
@@ -96,6 +99,30 @@ Result<void> sort_descriptors(const Source& source, ProcessSnapshot& process) {
     }
     process.open_descriptions = std::move(*all);
     return {};
+}
+
+image::ObjectHeader object_header(std::uint32_t id, std::uint32_t name, std::uint32_t flags) {
+    return {{}, id, name, flags, 0};
+}
+
+void add_descriptors(ProcessSnapshot& process, std::uint32_t object,
+                     const std::vector<DescriptorSlot>& slots) {
+    for (const DescriptorSlot& slot : slots)
+        process.descriptors.push_back(
+            {slot.fd, slot.close_on_exec ? std::uint32_t(image::descriptor_close_on_exec) : 0u,
+             object, 0});
+}
+
+image::ObjectHeader add_object(ProcessSnapshot& process, const OpenDescription& d) {
+    add_descriptors(process, d.object, d.slots);
+    return object_header(d.object, name_of(d, process), d.flags);
+}
+
+std::uint32_t object_at(const ProcessSnapshot& process, int number) {
+    for (const image::Descriptor& d : process.descriptors)
+        if (d.fd == number)
+            return d.object;
+    return 0;
 }
 
 Error cannot_carry(const OpenDescription& d, const std::string& why) {

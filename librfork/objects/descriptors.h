@@ -12,6 +12,7 @@
 
 namespace rfork::kinds {
 
+using capture::DescriptorSlot;
 using capture::OpenDescription;
 using OpenDescriptions = std::vector<OpenDescription>;
 
@@ -55,6 +56,16 @@ Result<void> add_mapped_files(const capture::Source&, capture::ProcessSnapshot&)
 
 // What the process has mapped of the snapshot's shared memory, when its mappings are known.
 void add_shared_memory(const capture::Source&, capture::ProcessSnapshot&);
+
+// What the record of an object of that id starts with.
+image::ObjectHeader object_header(std::uint32_t id, std::uint32_t name, std::uint32_t flags = 0);
+// Takes note that these descriptors refer to it.
+void add_descriptors(capture::ProcessSnapshot&, std::uint32_t object,
+                     const std::vector<DescriptorSlot>&);
+// Both, for an open file description that is an object by itself.
+image::ObjectHeader add_object(capture::ProcessSnapshot&, const OpenDescription&);
+// To which object a descriptor refers; 0: to none that is known yet.
+std::uint32_t object_at(const capture::ProcessSnapshot&, int number);
 
 // Whether the kernel calls it "anon_inode:[name]".
 bool is_anonymous(const OpenDescription&, const char* name);

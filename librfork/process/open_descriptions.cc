@@ -34,7 +34,7 @@ Result<std::vector<int>> list(const Source& source) {
 // A descriptor as if no other shared its description.
 Result<OpenDescription> examine(const Source& source, int fd) {
     OpenDescription d;
-    d.slots.push_back({fd, 0});
+    d.slots.push_back({fd, false});
     const std::string link = "fd/" + std::to_string(fd);
     Result<std::string> path = source.link(link);
     if (!path)
@@ -52,7 +52,7 @@ Result<OpenDescription> examine(const Source& source, int fd) {
     d.position = std::strtoull(field(d.info, "pos").c_str(), nullptr, 10);
     if (const std::string id = d.path == "anon_inode:[eventfd]" ? field(d.info, "eventfd-id") : "";
         !id.empty())
-        d.id = std::strtoll(id.c_str(), nullptr, 10);
+        d.event_id = std::strtoll(id.c_str(), nullptr, 10);
     d.locked = d.info.find("\nlock:") != std::string::npos;
     return d;
 }
@@ -60,13 +60,13 @@ Result<OpenDescription> examine(const Source& source, int fd) {
 // All files without an inode of their own have the same one.
 bool look_the_same(const OpenDescription& a, const OpenDescription& b) {
     return a.st.st_dev == b.st.st_dev && a.st.st_ino == b.st.st_ino && a.flags == b.flags &&
-           a.position == b.position && a.id == b.id && a.path == b.path;
+           a.position == b.position && a.event_id == b.event_id && a.path == b.path;
 }
 
 Result<bool> same(const Source& source, const OpenDescription& a, const OpenDescription& b) {
     if (!look_the_same(a, b))
         return false;
-    if (a.id >= 0)
+    if (a.event_id >= 0)
         return true;
     const long r = syscall(SYS_kcmp, source.pid(), source.pid(), KCMP_FILE, a.number(), b.number());
     // Containers often forbid kcmp(2). Standard streams that look the same are the same (2>&1).

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "format/record.h"
-#include "format/records/descriptor_slot.h"
 
 #include <cstdint>
 #include <string>
@@ -11,18 +10,24 @@
 
 namespace rfork::capture {
 
+struct DescriptorSlot {
+    int fd;
+    bool close_on_exec;
+};
+
 struct OpenDescription {
-    std::vector<kinds::DescriptorSlot> slots; // ascending, at least one
+    std::uint32_t object = 0;          // its id in the image
+    std::vector<DescriptorSlot> slots; // ascending, at least one
     struct stat st {};
     std::string path; // as the kernel names it: a path, "pipe:[1234]", "anon_inode:[eventpoll]" ...
     std::uint32_t flags = 0; // access mode and status flags
     std::uint64_t position = 0;
     bool locked = false;
-    std::int64_t id = -1; // the kernel's number for an eventfd; else -1
-    std::string info;     // /proc/PID/fdinfo/N of the first descriptor
-    image::Kind kind{};   // whose collector takes it
-    bool refused = false; // an image cannot carry it
-    bool dropped = false; // likewise, but /dev/null takes its place
+    std::int64_t event_id = -1; // the kernel's number for an eventfd; else -1
+    std::string info;           // /proc/PID/fdinfo/N of the first descriptor
+    image::Kind kind{};         // whose collector takes it
+    bool refused = false;       // an image cannot carry it
+    bool dropped = false;       // likewise, but /dev/null takes its place
 
     int number() const { return slots.front().fd; }
 };

@@ -5,6 +5,7 @@
 #include "arch/arch.h"
 #include "base/result.h"
 #include "format/format.h"
+#include "format/object.h"
 #include "format/records/thread.h"
 #include "snapshot/ignored.h"
 #include "snapshot/obstacles.h"
@@ -57,11 +58,11 @@ class StringTable {
 // Records one after another, as the stub reads them.
 class RecordList {
   public:
-    // `record.header` is filled in; `extra` bytes follow the record and count in its size.
+    // Its header is filled in; `extra` bytes follow the record and count in its size.
     template <class Record>
     void add(image::Kind kind, Record record, const void* extra = nullptr,
              std::size_t extra_size = 0) {
-        record.header = {kind, std::uint32_t((sizeof record + extra_size + 7) / 8 * 8)};
+        header_of(record) = {kind, std::uint32_t((sizeof record + extra_size + 7) / 8 * 8)};
         append(&record, sizeof record);
         append(extra, extra_size);
         bytes_.resize((bytes_.size() + 7) / 8 * 8);
@@ -69,6 +70,13 @@ class RecordList {
     const std::vector<std::uint8_t>& bytes() const { return bytes_; }
 
   private:
+    template <class Record>
+    static image::RecordHeader& header_of(Record& record) {
+        if constexpr (requires { record.object.header; })
+            return record.object.header;
+        else
+            return record.header;
+    }
     void append(const void* data, std::size_t size) {
         const auto* first = static_cast<const std::uint8_t*>(data);
         bytes_.insert(bytes_.end(), first, first + size);
@@ -131,8 +139,9 @@ struct ProcessSnapshot {
     std::vector<Thread> threads;          // the one that called first
     std::vector<std::uint64_t> auxv;
     std::vector<OpenDescription> open_descriptions;
-    std::vector<int> descriptors; // numbers in use
-    RecordList records;           // all but the threads'
+    std::vector<int> numbers; // of descriptors, ascending
+    std::vector<image::Descriptor> descriptors;
+    RecordList records; // all but the threads'
     PageSource* pages = nullptr;
 };
 

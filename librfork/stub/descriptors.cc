@@ -5,8 +5,6 @@
 // socket) is closed, as the frozen process did not have it.
 #include "stub/stub.h"
 
-#include "format/records/descriptor_slot.h"
-
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -16,11 +14,15 @@ namespace {
 
 constexpr unsigned no_more = ~0u;
 
-bool is_one_of(int fd, const kinds::DescriptorSlot* slots, std::uint32_t count) {
-    for (std::uint32_t i = 0; i < count; ++i)
-        if (slots[i].fd == fd)
+bool is_one_of(int fd, Descriptors descriptors) {
+    for (const image::Descriptor& d : descriptors)
+        if (d.fd == fd)
             return true;
     return false;
+}
+
+std::uint32_t descriptor_flags(const image::Descriptor& d, std::uint32_t close_on_exec) {
+    return d.flags & image::descriptor_close_on_exec ? close_on_exec : 0;
 }
 
 void close_all_from(unsigned first, unsigned last) {
@@ -97,9 +99,26 @@ void close_private_descriptors(Stub& stub) {
         arch::syscall(__NR_close, number);
 }
 
-int set_aside(const Stub& stub, int fd, const kinds::DescriptorSlot* slots, std::uint32_t count,
-              const char* name) {
-    while (is_one_of(fd, slots, count)) {
+// The table is in the order of the objects.
+Descriptors descriptors_of(const Stub& stub, std::uint32_t object) {
+    const Descriptors all =
+        table<image::Descriptor>(stub, image::SectionKind::descriptors, stub.process->id);
+    std::size_t first = 0, behind = all.size();
+    while (first < behind) {
+        const std::size_t middle = first + (behind - first) / 2;
+        if (all[middle].object < object)
+            first = middle + 1;
+        else
+            behind = middle;
+    }
+    std::size_t last = first;
+    while (last < all.size() && all[last].object == object)
+        ++last;
+    return all.subspan(first, last - first);
+}
+
+int set_aside(const Stub& stub, int fd, Descriptors descriptors, const char* name) {
+    while (is_one_of(fd, descriptors)) {
         const long moved = arch::syscall(__NR_fcntl, fd, F_DUPFD_CLOEXEC, fd + 1);
         if (moved < 0)
             fail(stub, int(-moved),
@@ -114,22 +133,31 @@ int set_aside(const Stub& stub, int fd, const kinds::DescriptorSlot* slots, std:
 
 // The number at which it was opened is the lowest free one, which may be one of its own, or one
 // that a later record wants: then it has moved on before.
-void place(const Stub& stub, int opened, const kinds::DescriptorSlot* slots, std::uint32_t count,
-           const char* name) {
-    for (std::uint32_t i = 0; i < count; ++i) {
-        const kinds::DescriptorSlot& slot = slots[i];
+void place(const Stub& stub, int opened, Descriptors descriptors, const char* name) {
+    for (const image::Descriptor& d : descriptors) {
         const long r =
-            slot.fd == opened
-                ? arch::syscall(__NR_fcntl, opened, F_SETFD, slot.close_on_exec ? FD_CLOEXEC : 0)
-                : arch::syscall(__NR_dup3, opened, slot.fd, slot.close_on_exec ? O_CLOEXEC : 0);
+            d.fd == opened
+                ? arch::syscall(__NR_fcntl, opened, F_SETFD, descriptor_flags(d, FD_CLOEXEC))
+                : arch::syscall(__NR_dup3, opened, d.fd, descriptor_flags(d, O_CLOEXEC));
         if (r < 0)
             fail(stub, int(-r),
                  "cannot open a descriptor at the program's number (raise the limit on open files, "
                  "ulimit -n):",
                  name);
     }
-    if (!is_one_of(opened, slots, count))
+    if (!is_one_of(opened, descriptors))
         arch::syscall(__NR_close, opened);
+}
+
+void place(const Stub& stub, int opened, const image::ObjectHeader& object) {
+    place(stub, opened, descriptors_of(stub, object.id), string_at(stub, object.name));
+}
+
+void close_temporary_descriptors(const Stub& stub) {
+    for (const image::Descriptor& d :
+         table<image::Descriptor>(stub, image::SectionKind::descriptors, stub.process->id))
+        if (d.flags & image::descriptor_until_resumed)
+            arch::syscall(__NR_close, d.fd);
 }
 
 void set_status_flags(const Stub& stub, int fd, std::uint32_t flags, const char* name) {

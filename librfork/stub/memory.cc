@@ -131,9 +131,7 @@ void map_content(const Stub& stub, const Mapping& m) {
 }
 
 void map_shared_file(const Stub& stub, const Mapping& m) {
-    const char* path = string_at(stub, m.name);
-    const int access = m.flags & image::mapping_writable_file ? O_RDWR : O_RDONLY;
-    const int fd = open_mapped_file(stub, path, access);
+    const int fd = open_mapped_file(stub, m);
     const long r = arch::syscall(__NR_mmap, m.start, m.end - m.start, m.prot,
                                  MAP_SHARED | MAP_FIXED_NOREPLACE, fd, m.origin_offset);
     arch::syscall(__NR_close, fd);

@@ -8,6 +8,7 @@
 #include "arch/arch.h"
 #include "base/hash.h"
 #include "format/format.h"
+#include "format/object.h"
 #include "format/record.h"
 #include "format/status.h"
 #include "format/ticket.h"
@@ -17,7 +18,6 @@
 #include <span>
 
 namespace rfork::kinds {
-struct DescriptorSlot;
 struct Owner;
 struct ResourceLimitsRecord;
 struct ThreadRecord;
@@ -221,13 +221,17 @@ void restore(Stub&, Phase);      // the records of a phase
 // descriptors.cc
 void renumber_private_descriptors(Stub&);
 void close_private_descriptors(Stub&);
-// Moves a descriptor to a number that is none of these slots.
-int set_aside(const Stub&, int fd, const kinds::DescriptorSlot*, std::uint32_t count,
-              const char* name);
+using Descriptors = std::span<const image::Descriptor>;
+// Those of the process that refer to an object.
+Descriptors descriptors_of(const Stub&, std::uint32_t object);
+// Moves a descriptor to a number that is none of these.
+int set_aside(const Stub&, int fd, Descriptors, const char* name);
 // Gives an open file its descriptors, and closes the one at which it was opened, unless that is one
 // of them.
-void place(const Stub&, int opened, const kinds::DescriptorSlot*, std::uint32_t count,
-           const char* name);
+void place(const Stub&, int opened, Descriptors, const char* name);
+void place(const Stub&, int opened, const image::ObjectHeader&);
+// What only the resume needs.
+void close_temporary_descriptors(const Stub&);
 // O_NONBLOCK and its like, on a file that was opened without.
 void set_status_flags(const Stub&, int fd, std::uint32_t flags, const char* name);
 void close_all_descriptors(int but = -1);
@@ -263,7 +267,7 @@ void finish_mapping(const Stub&, const image::Mapping&);
 void note_ignored_signals(Stub&);
 
 // The file of a shared mapping, if it is still the one that it was (objects/open_file).
-int open_mapped_file(const Stub&, const char* path, int access);
+int open_mapped_file(const Stub&, const image::Mapping&);
 // RFORK_FILES=rollback, when nothing else can fail any more (objects/open_file).
 void roll_back_files(const Stub&);
 

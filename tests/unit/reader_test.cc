@@ -73,6 +73,9 @@ TEST_CASE("each process of an image has its own, and what they share is there on
     CHECK(image->processes()[1].parent == image->processes()[0].pid);
     CHECK(image->mappings(2).size() == 1);
     CHECK(image->mappings(3).empty());
+    REQUIRE(image->descriptors(1).size() == 2);
+    CHECK(image->descriptors(1)[1].fd == 3);
+    CHECK(image->descriptors(2).size() == 1);
     REQUIRE(image->extents(2).size() == 1);
     CHECK(image->extents(2)[0].offset == 0x7000);
     REQUIRE(image->shared_memory(1).size() == 1);
@@ -290,6 +293,11 @@ TEST_CASE("a structure that points outside itself is refused") {
         {"magic of the closing record", [](auto& i) { i.closing.magic[0] = 'x'; }},
         {"closing record of another image", [](auto& i) { i.closing.id.bytes[0] = 77; }},
         {"extent in a file that is not named", [](auto& i) { i.metadata.extents1[1].backing = 1; }},
+        {"descriptors twice", section(SyntheticImage::descriptors2, [](auto& s) { s.owner = 1; })},
+        {"descriptor of nothing", [](auto& i) { i.metadata.descriptors1[0].object = 0; }},
+        {"descriptor without a number", [](auto& i) { i.metadata.descriptors1[1].fd = -1; }},
+        {"descriptors out of order",
+         [](auto& i) { std::swap(i.metadata.descriptors1[0], i.metadata.descriptors1[1]); }},
         {"shared extent of no size", [](auto& i) { i.metadata.shared[0].pages = 0; }},
         {"shared extent behind the pages", [](auto& i) { i.metadata.shared[0].offset = 0x9000; }},
         {"extent of the other process outside its mapping",

@@ -121,13 +121,16 @@ struct Capture {
     template <class Record, class Wanted>
     std::vector<const Record*> records(Kind kind, Wanted wanted) const {
         std::vector<const Record*> found;
-        const std::vector<std::uint8_t>& bytes = process.records.bytes();
-        for (std::size_t at = 0; at < bytes.size();) {
-            const auto* header = reinterpret_cast<const image::RecordHeader*>(&bytes[at]);
-            const auto* record = reinterpret_cast<const Record*>(header);
-            if (header->kind == kind && wanted(*record))
-                found.push_back(record);
-            at += header->size;
+        const capture::RecordList* const lists[] = {&snapshot.objects, &process.records};
+        for (const capture::RecordList* list : lists) {
+            const std::vector<std::uint8_t>& bytes = list->bytes();
+            for (std::size_t at = 0; at < bytes.size();) {
+                const auto* header = reinterpret_cast<const image::RecordHeader*>(&bytes[at]);
+                const auto* record = reinterpret_cast<const Record*>(header);
+                if (header->kind == kind && wanted(*record))
+                    found.push_back(record);
+                at += header->size;
+            }
         }
         return found;
     }
@@ -207,18 +210,19 @@ TEST_CASE("descriptors are those of the process that the source is of, with thei
     REQUIRE(kinds::collect_open_file(capture.source, capture.process));
     REQUIRE(kinds::collect_pipe(capture.source, capture.process));
     REQUIRE(kinds::collect_event_fd(capture.source, capture.process));
-    CHECK(std::ranges::count_if(capture.process.descriptors, [](int fd) { return fd > 2; }) == 5);
+    CHECK(std::ranges::count_if(capture.process.numbers, [](int fd) { return fd > 2; }) == 5);
 
     const auto files = capture.records<kinds::OpenFileRecord>(
         Kind::open_file, [](const auto& file) { return file.type == kinds::FileType::regular; });
     REQUIRE(files.size() == 1);
-    CHECK(capture.text(files[0]->path) == capture.child.directory + "/log");
+    CHECK(capture.text(files[0]->object.name) == capture.child.directory + "/log");
     CHECK(files[0]->position == 16);
     CHECK(files[0]->size == 16);
-    CHECK((files[0]->flags & O_APPEND) != 0);
-    REQUIRE(files[0]->slots == 2); // by kcmp(2)
-    CHECK(files[0]->slot()[0].fd == report.file);
-    CHECK(files[0]->slot()[1].fd == report.duplicate);
+    CHECK((files[0]->object.flags & O_APPEND) != 0);
+    const std::uint32_t file = files[0]->object.id;
+    CHECK(kinds::object_at(capture.process, report.file) == file);
+    CHECK(kinds::object_at(capture.process, report.duplicate) == file); // by kcmp(2)
+    CHECK(kinds::object_at(capture.process, report.event) != file);
 
     const auto& pipe = capture.the_record<kinds::PipeRecord>(Kind::pipe);
     REQUIRE(pipe.bytes == 9);

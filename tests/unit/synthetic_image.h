@@ -14,6 +14,7 @@
 #include "base/unique_fd.h"
 #include "format/format.h"
 #include "format/kinds.h"
+#include "format/object.h"
 
 #include <cstddef>
 #include <cstring>
@@ -46,6 +47,8 @@ struct SyntheticImage {
         mappings2,
         extents1,
         extents2,
+        descriptors1,
+        descriptors2,
         shared,
         strings,
         core1,
@@ -64,7 +67,9 @@ struct SyntheticImage {
         image::RecordHeader state1[3]; // an empty one, and one with 8 bytes of content
         image::RecordHeader state2[1];
         image::Mapping mappings1[3], mappings2[1];
-        image::Extent extents1[2], extents2[1], shared[1];
+        image::Extent extents1[2], extents2[1];
+        image::Descriptor descriptors1[2], descriptors2[1];
+        image::Extent shared[1];
         char strings[string_table.size()];
     };
 
@@ -185,6 +190,8 @@ struct SyntheticImage {
         lay_out(mappings2, SectionKind::mappings, 2, metadata.mappings2);
         lay_out(extents1, SectionKind::extents, 1, metadata.extents1);
         lay_out(extents2, SectionKind::extents, 2, metadata.extents2);
+        lay_out(descriptors1, SectionKind::descriptors, 1, metadata.descriptors1);
+        lay_out(descriptors2, SectionKind::descriptors, 2, metadata.descriptors2);
         lay_out(shared, SectionKind::shared_memory, 1, metadata.shared);
         lay_out(strings, SectionKind::strings, 0, metadata.strings);
         metadata.sections[core1] = {SectionKind::core_view, 0, 1, 0x3000, 0x100, "core view"};
@@ -217,6 +224,9 @@ struct SyntheticImage {
         metadata.extents1[0] = {0x400000, 2, 0, 0x5000};
         metadata.extents1[1] = {0x580000, 1, 0, 0x4000};
         metadata.extents2[0] = {0x500000, 1, 0, 0x7000};
+        metadata.descriptors1[0] = {4, 0, 1, 0};
+        metadata.descriptors1[1] = {3, image::descriptor_close_on_exec, 2, 0};
+        metadata.descriptors2[0] = {4, 0, 1, 0};
         metadata.shared[0] = {0, 1, 0, 0x8000};
         std::memcpy(metadata.strings, string_table.data(), string_table.size());
     }

@@ -1,21 +1,16 @@
 // An eventfd(2) with its counter.
 #pragma once
 
-#include "format/record.h"
-#include "format/records/descriptor_slot.h"
+#include "format/object.h"
 
 namespace rfork::kinds {
 
 struct EventFdRecord {
-    image::RecordHeader header;
+    image::ObjectHeader object;
     std::uint64_t count;
     std::uint32_t semaphore; // 0 or 1: EFD_SEMAPHORE
-    std::uint32_t flags;     // status flags
-    std::uint32_t name;      // string
-    std::uint32_t slots;     // DescriptorSlot[slots] follow
-
-    const DescriptorSlot* slot() const { return reinterpret_cast<const DescriptorSlot*>(this + 1); }
+    std::uint32_t pad;
 };
-static_assert(sizeof(EventFdRecord) == 32);
+static_assert(sizeof(EventFdRecord) == 40);
 
 } // namespace rfork::kinds

@@ -1,8 +1,7 @@
 // A TCP or Unix socket that listens.
 #pragma once
 
-#include "format/record.h"
-#include "format/records/descriptor_slot.h"
+#include "format/object.h"
 
 namespace rfork::kinds {
 
@@ -17,26 +16,21 @@ static_assert(sizeof(SocketOption) == 32);
 
 inline constexpr std::uint32_t no_socket_file = ~std::uint32_t(0);
 
-// Behind the structure: slots, then options in the order in which they are set.
+// Behind the structure: options, in the order in which they are set.
 struct ListeningSocketRecord {
-    image::RecordHeader header;
+    image::ObjectHeader object;
     std::int32_t domain;
     std::int32_t type;
     std::int32_t protocol;
     std::int32_t backlog;
-    std::uint32_t flags; // status flags
-    std::uint32_t name;  // string
-    std::uint32_t mode;  // permissions of a Unix socket's file; no_socket_file: it has none
+    std::uint32_t mode; // permissions of a Unix socket's file; no_socket_file: it has none
     std::uint32_t address_size;
     std::uint8_t address[128]; // a struct sockaddr, zeroes behind it
-    std::uint32_t slots;
     std::uint32_t options;
+    std::uint32_t pad;
 
-    const DescriptorSlot* slot() const { return reinterpret_cast<const DescriptorSlot*>(this + 1); }
-    const SocketOption* option() const {
-        return reinterpret_cast<const SocketOption*>(slot() + slots);
-    }
+    const SocketOption* option() const { return reinterpret_cast<const SocketOption*>(this + 1); }
 };
-static_assert(sizeof(ListeningSocketRecord) == 176);
+static_assert(sizeof(ListeningSocketRecord) == 184);
 
 } // namespace rfork::kinds

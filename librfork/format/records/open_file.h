@@ -1,10 +1,8 @@
-// An open file description, and the descriptors that refer to it (so that a dup shares its offset
-// again). How it is had again depends on its type; each type is one file in this folder's two
-// tables (collect.cc, restore.cc).
+// An open file description. All descriptors that refer to it share its offset. How it is had again
+// depends on its type: objects/open_file/ (collect.cc, restore.cc).
 #pragma once
 
-#include "format/record.h"
-#include "format/records/descriptor_slot.h"
+#include "format/object.h"
 #include "format/records/owner.h"
 
 namespace rfork::kinds {
@@ -18,26 +16,20 @@ enum class FileType : std::uint32_t {
 };
 
 struct OpenFileRecord {
-    image::RecordHeader header;
+    image::ObjectHeader object; // named by its path
     FileType type;
-    std::uint32_t flags;    // O_* for open(2): access mode and status flags only
-    std::uint32_t path;     // string
     std::uint32_t stream;   // FileType::stream: 0, 1 or 2
     std::uint64_t position; // FileType::mapped: where the last mapping ends
-    std::uint32_t slots;    // DescriptorSlot[slots] follow
 
     // By which the file is known again; zeroes for a stream.
     std::uint32_t mode; // type and permissions
-    Owner owner;
     std::uint32_t boot; // string: the kernel's boot_id, where device and inode are valid; or empty
-    std::uint32_t pad;
+    Owner owner;
     std::uint64_t device; // of the file system; FileType::device: of itself. Major number << 32
     // Of a regular file.
     std::uint64_t inode; // 0: it says nothing there
     std::uint64_t size;
     std::int64_t modified; // nanoseconds since the epoch; 0: likewise
-
-    const DescriptorSlot* slot() const { return reinterpret_cast<const DescriptorSlot*>(this + 1); }
 };
 static_assert(sizeof(OpenFileRecord) == 88);
 

@@ -1,8 +1,7 @@
 // A pipe of which no process outside has an end, and the bytes in it.
 #pragma once
 
-#include "format/record.h"
-#include "format/records/descriptor_slot.h"
+#include "format/object.h"
 
 #include <cstddef>
 
@@ -10,8 +9,8 @@ namespace rfork::kinds {
 
 // An open file description of the pipe.
 struct PipeEnd {
+    std::uint32_t object;
     std::uint32_t flags; // access mode and status flags
-    std::uint32_t slots; // how many of the record's slots are its own
 };
 
 enum class PipeContent : std::uint32_t {
@@ -25,18 +24,15 @@ struct PipeSegment {
     std::uint32_t size;
 };
 
-// Behind the structure: slots, ends, segments, and the bytes of the segments.
+// Behind the structure: ends, segments, and the bytes of the segments.
 struct PipeRecord {
-    image::RecordHeader header;
-    std::uint32_t name;     // string
+    image::ObjectHeader object;
     std::uint32_t capacity; // of F_GETPIPE_SZ
-    std::uint32_t slots;    // of all ends, in the order of the ends
     std::uint32_t ends;
     std::uint32_t segments;
     std::uint32_t bytes;
 
-    const DescriptorSlot* slot() const { return reinterpret_cast<const DescriptorSlot*>(this + 1); }
-    const PipeEnd* end() const { return reinterpret_cast<const PipeEnd*>(slot() + slots); }
+    const PipeEnd* end() const { return reinterpret_cast<const PipeEnd*>(this + 1); }
     const PipeSegment* segment() const {
         return reinterpret_cast<const PipeSegment*>(end() + ends);
     }
@@ -44,6 +40,6 @@ struct PipeRecord {
         return reinterpret_cast<const std::uint8_t*>(segment() + segments);
     }
 };
-static_assert(sizeof(PipeRecord) == 32);
+static_assert(sizeof(PipeRecord) == 40);
 
 } // namespace rfork::kinds

@@ -2,7 +2,7 @@
 // section of extents of its own.
 #pragma once
 
-#include "format/record.h"
+#include "format/object.h"
 
 namespace rfork::kinds {
 
@@ -12,13 +12,11 @@ enum class SharedMemoryType : std::uint32_t {
 };
 
 struct SharedMemoryRecord {
-    image::RecordHeader header;
-    std::uint32_t id;
-    std::uint32_t name; // string: of a memfd
+    image::ObjectHeader object; // named as the memfd was
     SharedMemoryType type;
     std::uint32_t pad;
     std::uint64_t size; // as far as its pages go that can be reached by a mapping
 };
-static_assert(sizeof(SharedMemoryRecord) == 32);
+static_assert(sizeof(SharedMemoryRecord) == 40);
 
 } // namespace rfork::kinds

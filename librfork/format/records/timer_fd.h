@@ -1,20 +1,15 @@
 // A timerfd_create(2), not armed yet; see timer_fd_setting.
 #pragma once
 
-#include "format/record.h"
-#include "format/records/descriptor_slot.h"
+#include "format/object.h"
 
 namespace rfork::kinds {
 
 struct TimerFdRecord {
-    image::RecordHeader header;
+    image::ObjectHeader object;
     std::int32_t clock;
-    std::uint32_t flags; // status flags
-    std::uint32_t name;  // string
-    std::uint32_t slots; // DescriptorSlot[slots] follow
-
-    const DescriptorSlot* slot() const { return reinterpret_cast<const DescriptorSlot*>(this + 1); }
+    std::uint32_t pad;
 };
-static_assert(sizeof(TimerFdRecord) == 24);
+static_assert(sizeof(TimerFdRecord) == 32);
 
 } // namespace rfork::kinds

@@ -1,13 +1,13 @@
 // What a timerfd is set to, and the expirations that the program has not read.
 #pragma once
 
-#include "format/record.h"
+#include "format/object.h"
 
 namespace rfork::kinds {
 
 struct TimerFdSettingRecord {
     image::RecordHeader header;
-    std::int32_t fd;
+    std::uint32_t object; // the timerfd
     std::int32_t clock;
     std::uint32_t flags;     // of timerfd_settime(2)
     std::uint32_t name;      // string

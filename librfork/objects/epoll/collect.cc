@@ -86,14 +86,14 @@ const OpenDescription* find(const Source& source, const OpenDescriptions& all,
     return nullptr;
 }
 
-std::int32_t other_end(const OpenDescriptions& all, const OpenDescription& d) {
+std::uint32_t other_end(const OpenDescriptions& all, const OpenDescription& d) {
     if (d.kind != image::Kind::pipe || (d.flags & O_ACCMODE) == O_RDWR)
-        return -1;
+        return 0;
     for (const OpenDescription& other : all)
         if (other.kind == image::Kind::pipe && other.st.st_ino == d.st.st_ino &&
             other.st.st_dev == d.st.st_dev && (other.flags & O_ACCMODE) != (d.flags & O_ACCMODE))
-            return other.number();
-    return -1;
+            return other.object;
+    return 0;
 }
 
 std::uint32_t flags_of(const OpenDescription& d) {
@@ -120,8 +120,15 @@ bool polls_busily(int fd) {
            (parameters.microseconds || parameters.budget || parameters.prefer);
 }
 
-Result<Instance> examine(const Source& source, const OpenDescriptions& all,
+// Standard streams that are one description are an object each, so the number counts.
+std::uint32_t object_of(const ProcessSnapshot& process, const OpenDescription& d, int number) {
+    const std::uint32_t object = object_at(process, number);
+    return object ? object : d.object; // of an epoll instance, which is added later
+}
+
+Result<Instance> examine(const Source& source, const ProcessSnapshot& process,
                          const OpenDescription& epoll) {
+    const OpenDescriptions& all = process.open_descriptions;
     if (epoll.info.size() >= capture::Source::read_limit)
         return cannot_carry(epoll, "watches more files than an image can carry");
     Instance instance{&epoll, {}, {}};
@@ -141,7 +148,7 @@ Result<Instance> examine(const Source& source, const OpenDescriptions& all,
         const bool same_number = has_number(*d, watched.number);
         EpollEntry entry{};
         entry.number = std::int32_t(watched.number);
-        entry.file = same_number ? entry.number : d->number();
+        entry.file = object_of(process, *d, same_number ? entry.number : d->number());
         entry.events = watched.events;
         entry.flags = flags_of(*d);
         entry.data = watched.data;
@@ -168,15 +175,12 @@ Result<void> add(const Source& source, ProcessSnapshot& process, const Instance&
     if (!fd)
         return fd.error();
     EpollRecord record{};
-    record.flags = d.flags;
+    record.object = add_object(process, d);
     record.ready = may_be_ready(process, fd->get());
-    record.name = name_of(d, process);
-    record.slots = std::uint32_t(d.slots.size());
     record.entries = std::uint32_t(instance.entries.size());
     std::vector<std::uint8_t> extra;
-    append(extra, d.slots);
     append(extra, instance.entries);
-    process.records.add(image::Kind::epoll, record, extra.data(), extra.size());
+    process.all.objects.add(image::Kind::epoll, record, extra.data(), extra.size());
     return {};
 }
 
@@ -198,7 +202,7 @@ Result<void> collect_epoll(const Source& source, ProcessSnapshot& process) {
     std::vector<Instance> all;
     Result<void> examined = collect_each(
         source, process, image::Kind::epoll, [&](const OpenDescription& d) -> Result<void> {
-            Result<Instance> instance = examine(source, process.open_descriptions, d);
+            Result<Instance> instance = examine(source, process, d);
             if (!instance)
                 return instance.error();
             all.push_back(std::move(*instance));

@@ -62,17 +62,29 @@ bool control(const Stub& stub, Epoll epoll, int operation, const EpollEntry& ent
     return true;
 }
 
+// By the number with which it was added, if it still has that.
+int descriptor_of(const Stub& stub, Epoll epoll, std::uint32_t object, int number) {
+    const Descriptors descriptors = descriptors_of(stub, object);
+    for (const image::Descriptor& d : descriptors)
+        if (d.fd == number)
+            return number;
+    if (descriptors.empty())
+        fail(stub, EBADMSG, "the image does not hold what an epoll instance watches,", epoll.name);
+    return descriptors.front().fd;
+}
+
 // An entry is known by its file and the number with which it was added. If that number is another
 // file's now, it is lent for the moment.
 class Lent {
   public:
-    Lent(const Stub& stub, Epoll epoll, const EpollEntry& entry) : entry_(entry) {
-        if (entry.number == entry.file)
+    Lent(const Stub& stub, Epoll epoll, const EpollEntry& entry)
+        : number_(entry.number), file_(descriptor_of(stub, epoll, entry.file, entry.number)) {
+        if (number_ == file_)
             return;
-        saved_ = arch::syscall(__NR_fcntl, entry.number, F_DUPFD_CLOEXEC, 0);
+        saved_ = arch::syscall(__NR_fcntl, number_, F_DUPFD_CLOEXEC, 0);
         if (saved_ >= 0)
-            close_on_exec_ = arch::syscall(__NR_fcntl, entry.number, F_GETFD) & FD_CLOEXEC;
-        const long r = arch::syscall(__NR_dup3, entry.file, entry.number, O_CLOEXEC);
+            close_on_exec_ = arch::syscall(__NR_fcntl, number_, F_GETFD) & FD_CLOEXEC;
+        const long r = arch::syscall(__NR_dup3, file_, number_, O_CLOEXEC);
         if ((saved_ < 0 && saved_ != -EBADF) || r < 0)
             fail(stub, int(r < 0 ? -r : -saved_),
                  "cannot open again a descriptor that the program has closed since an epoll "
@@ -80,20 +92,26 @@ class Lent {
                  epoll.name);
     }
     ~Lent() {
-        if (entry_.number == entry_.file)
+        if (number_ == file_)
             return;
         if (saved_ < 0) {
-            arch::syscall(__NR_close, entry_.number);
+            arch::syscall(__NR_close, number_);
             return;
         }
-        arch::syscall(__NR_dup3, saved_, entry_.number, close_on_exec_ ? O_CLOEXEC : 0);
+        arch::syscall(__NR_dup3, saved_, number_, close_on_exec_ ? O_CLOEXEC : 0);
         arch::syscall(__NR_close, saved_);
     }
     Lent(const Lent&) = delete;
     Lent& operator=(const Lent&) = delete;
 
+    int file() const { return file_; }
+    // Where the descriptor is now that else has that number.
+    int meanwhile(int number) const {
+        return number == number_ && saved_ >= 0 ? int(saved_) : number;
+    }
+
   private:
-    const EpollEntry& entry_;
+    int number_, file_;
     long saved_ = -1;
     bool close_on_exec_ = false;
 };
@@ -105,11 +123,12 @@ void add(const Stub& stub, Epoll epoll, const EpollEntry& entry) {
 
 // The empty pipe behind a read end gets a byte, the full one behind a write end gets longer, while
 // the event is taken.
-bool take_by_force(Epoll epoll, const EpollEntry& entry) {
-    const int end = entry.file, other = entry.other_end;
+bool take_by_force(const Stub& stub, Epoll epoll, const EpollEntry& entry, const Lent& lent) {
+    const Descriptors others = descriptors_of(stub, entry.other_end);
     char byte = 0;
-    if (other < 0)
+    if (others.empty())
         return false;
+    const int end = lent.file(), other = lent.meanwhile(others.front().fd);
     if ((arch::syscall(__NR_fcntl, end, F_GETFL) & O_ACCMODE) == O_RDONLY) {
         if (arch::syscall(__NR_write, other, &byte, 1) != 1)
             return false;
@@ -131,7 +150,7 @@ void add_disabled(const Stub& stub, Epoll epoll, const EpollEntry& entry) {
     const Lent lent(stub, epoll, entry);
     if (!control(stub, epoll, EPOLL_CTL_ADD, entry, entry.events | any))
         return;
-    if (!take(epoll) && !take_by_force(epoll, entry))
+    if (!take(epoll) && !take_by_force(stub, epoll, entry, lent))
         control(stub, epoll, EPOLL_CTL_MOD, entry, entry.events); // only errors and hang-ups fire
 }
 
@@ -152,7 +171,7 @@ void watch(const Stub& stub, const EpollRecord& record, Epoll epoll) {
 
 // Moves the instance to a number that it does not get, and at which it watches nothing.
 int keep_clear(const Stub& stub, const EpollRecord& record, int fd, const char* name) {
-    fd = set_aside(stub, fd, record.slot(), record.slots, name);
+    fd = set_aside(stub, fd, descriptors_of(stub, record.object.id), name);
     for (std::uint32_t i = 0; i < record.entries; ++i) {
         if (record.entry()[i].number != fd)
             continue;
@@ -169,7 +188,7 @@ int keep_clear(const Stub& stub, const EpollRecord& record, int fd, const char* 
 
 void restore_epoll(Stub& stub, const image::RecordHeader& header) {
     const auto& record = as<EpollRecord>(header);
-    const char* name = string_at(stub, record.name);
+    const char* name = string_at(stub, record.object.name);
     const long made = arch::syscall(__NR_epoll_create1, O_CLOEXEC);
     if (made < 0)
         fail(stub, int(-made), "cannot make again an epoll instance of the program,", name);
@@ -177,9 +196,9 @@ void restore_epoll(Stub& stub, const image::RecordHeader& header) {
     const long shared = arch::syscall(__NR_fcntl, own, F_DUPFD_CLOEXEC, 0);
     if (shared < 0)
         fail(stub, int(-shared), "cannot duplicate an epoll instance of the program,", name);
-    set_status_flags(stub, own, record.flags, name);
-    place(stub, set_aside(stub, int(shared), record.slot(), record.slots, name), record.slot(),
-          record.slots, name);
+    set_status_flags(stub, own, record.object.flags, name);
+    const Descriptors descriptors = descriptors_of(stub, record.object.id);
+    place(stub, set_aside(stub, int(shared), descriptors, name), descriptors, name);
     watch(stub, record, {own, name});
     arch::syscall(__NR_close, own);
 }

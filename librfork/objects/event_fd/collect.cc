@@ -53,11 +53,8 @@ Result<void> add(const Source& source, ProcessSnapshot& process, const OpenDescr
     } else {
         record.semaphore = number_in(d.info, "eventfd-semaphore") != 0;
     }
-    record.flags = d.flags;
-    record.name = name_of(d, process);
-    record.slots = std::uint32_t(d.slots.size());
-    process.records.add(image::Kind::event_fd, record, d.slots.data(),
-                        d.slots.size() * sizeof d.slots[0]);
+    record.object = add_object(process, d);
+    process.all.objects.add(image::Kind::event_fd, record);
     return {};
 }
 

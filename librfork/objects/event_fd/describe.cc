@@ -3,12 +3,12 @@
 
 namespace rfork::tool {
 
-Lines describe_event_fd(const FrozenProgram&, const image::Record& whole) {
+Lines describe_event_fd(const FrozenProgram& program, const image::Record& whole) {
     return describe_as<kinds::EventFdRecord>(
         whole, [&](const kinds::EventFdRecord& record) -> Lines {
-            return {{"eventfd " + descriptors(record, whole),
+            return {{"eventfd " + descriptors(program, record.object.id),
                      format("counter %lu%s%s", record.count, record.semaphore ? ", semaphore" : "",
-                            status_flags(record.flags).c_str())}};
+                            status_flags(record.object.flags).c_str())}};
         });
 }
 

@@ -320,7 +320,6 @@ Result<ListeningSocketRecord> examine(const Source& source, const ProcessSnapsho
     record.domain = number_of(fd, SOL_SOCKET, SO_DOMAIN);
     record.type = number_of(fd, SOL_SOCKET, SO_TYPE);
     record.protocol = number_of(fd, SOL_SOCKET, SO_PROTOCOL);
-    record.flags = d.flags;
     socklen_t size = sizeof record.address;
     if (getsockname(fd, reinterpret_cast<sockaddr*>(record.address), &size) != 0)
         return system_error(errno, "cannot ask for the address of " + label(d));
@@ -354,14 +353,13 @@ Result<void> add(const Source& source, ProcessSnapshot& process, const OpenDescr
                                ? unix_address(reinterpret_cast<const sockaddr_un&>(record->address),
                                               record->address_size)
                                : ip_address(*record);
-    record->name =
+    record->object = add_object(process, d);
+    record->object.name =
         process.all.strings.add("descriptor " + std::to_string(d.number()) + " at " + at);
-    record->slots = std::uint32_t(d.slots.size());
     record->options = std::uint32_t(set->size());
     std::vector<std::uint8_t> extra;
-    append(extra, d.slots);
     append(extra, *set);
-    process.records.add(image::Kind::listening_socket, *record, extra.data(), extra.size());
+    process.all.objects.add(image::Kind::listening_socket, *record, extra.data(), extra.size());
     return {};
 }
 

@@ -7,13 +7,12 @@ Lines describe_listening_socket(const FrozenProgram& program, const image::Recor
     return describe_as<kinds::ListeningSocketRecord>(
         whole, [&](const kinds::ListeningSocketRecord& record) -> Lines {
             Room room(whole, sizeof record);
-            if (!room.take(record.slots, sizeof(kinds::DescriptorSlot)) ||
-                !room.take(record.options, sizeof(kinds::SocketOption)))
+            if (!room.take(record.options, sizeof(kinds::SocketOption)))
                 return {{"listening socket", malformed}};
-            return {{"listening socket " + numbers(record.slot(), record.slots),
+            return {{"listening socket " + descriptors(program, record.object.id),
                      format("%s, queue of %d, %u options set%s",
-                            string_at(program, record.name).c_str(), record.backlog, record.options,
-                            status_flags(record.flags).c_str())}};
+                            string_at(program, record.object.name).c_str(), record.backlog,
+                            record.options, status_flags(record.object.flags).c_str())}};
         });
 }
 

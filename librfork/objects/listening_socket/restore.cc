@@ -85,7 +85,7 @@ void bind(const Stub& stub, const ListeningSocketRecord& record, int fd, const c
 
 void restore_listening_socket(Stub& stub, const image::RecordHeader& header) {
     const auto& record = as<ListeningSocketRecord>(header);
-    const char* name = string_at(stub, record.name);
+    const char* name = string_at(stub, record.object.name);
     const long made =
         arch::syscall(__NR_socket, record.domain, record.type | O_CLOEXEC, record.protocol);
     if (made < 0)
@@ -95,8 +95,8 @@ void restore_listening_socket(Stub& stub, const image::RecordHeader& header) {
     bind(stub, record, fd, name);
     if (long r = arch::syscall(__NR_listen, fd, record.backlog); r < 0)
         fail(stub, int(-r), "cannot listen again on a socket of the program,", name);
-    set_status_flags(stub, fd, record.flags, name);
-    place(stub, fd, record.slot(), record.slots, name);
+    set_status_flags(stub, fd, record.object.flags, name);
+    place(stub, fd, record.object);
 }
 
 } // namespace rfork::stub

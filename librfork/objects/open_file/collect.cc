@@ -167,20 +167,19 @@ void describe(const Source& source, const OpenDescription& d, FileType type, std
 }
 
 void add_record(const Source& source, ProcessSnapshot& process, FileType type,
-                const OpenDescription& d, const std::vector<DescriptorSlot>& slots,
-                std::uint32_t boot = 0) {
+                const OpenDescription& d, std::uint32_t object,
+                const std::vector<DescriptorSlot>& slots, std::uint32_t boot = 0) {
     OpenFileRecord record{};
+    record.object = object_header(object, process.all.strings.add(d.path),
+                                  d.flags & ~std::uint32_t(O_CREAT | O_EXCL | O_TRUNC));
     record.type = type;
-    record.flags = d.flags & ~std::uint32_t(O_CREAT | O_EXCL | O_TRUNC);
-    record.path = process.all.strings.add(d.path);
     record.stream = type == FileType::stream ? std::uint32_t(slots.front().fd) : 0;
     record.position = d.position;
-    record.slots = std::uint32_t(slots.size());
     record.boot = boot;
     if (type != FileType::stream)
         describe(source, d, type, process.identity.uid, record);
-    process.records.add(image::Kind::open_file, record, slots.data(),
-                        slots.size() * sizeof slots[0]);
+    process.all.objects.add(image::Kind::open_file, record);
+    add_descriptors(process, object, slots);
 }
 
 // On a terminal all three standard streams are one open file. After the resume each is what the
@@ -198,7 +197,8 @@ void add_streams(const Source& source, ProcessSnapshot& process, const OpenDescr
         std::vector<DescriptorSlot> slots{d.slots[i]};
         for (std::size_t other = streams; i == main && other < d.slots.size(); ++other)
             slots.push_back(d.slots[other]);
-        add_record(source, process, FileType::stream, d, slots);
+        add_record(source, process, FileType::stream, d,
+                   i == main ? d.object : process.all.new_object(), slots);
     }
 }
 
@@ -240,7 +240,7 @@ void add_null(const Source& source, ProcessSnapshot& process, const OpenDescript
     instead.st = {};
     instead.st.st_mode = S_IFCHR | 0666;
     instead.st.st_rdev = makedev(memory_devices, null);
-    add_record(source, process, FileType::device, instead, instead.slots);
+    add_record(source, process, FileType::device, instead, d.object, instead.slots);
 }
 
 Result<void> collect_open_file(const Source& source, ProcessSnapshot& process) {
@@ -250,20 +250,23 @@ Result<void> collect_open_file(const Source& source, ProcessSnapshot& process) {
         if (type == FileType::stream)
             add_streams(source, process, d);
         else
-            add_record(source, process, type, d, d.slots, boot);
+            add_record(source, process, type, d, d.object, d.slots, boot);
         return Result<void>();
     });
 }
 
 Result<void> add_mapped_files(const Source& source, ProcessSnapshot& process) {
     OpenDescriptions files;
-    for (const image::Mapping& m : process.mappings) {
+    for (image::Mapping& m : process.mappings) {
         if (m.kind != image::MappingKind::file_shared)
             continue;
         const std::uint32_t flags = m.flags & image::mapping_writable_file ? O_RDWR : O_RDONLY;
         OpenDescription& file =
             description_of(files, std::string(process.all.strings.at(m.name)), flags);
         file.position = std::max(file.position, m.origin_offset + (m.end - m.start));
+        if (!file.object)
+            file.object = process.all.new_object();
+        m.object = file.object;
     }
     if (files.empty())
         return {};
@@ -272,7 +275,7 @@ Result<void> add_mapped_files(const Source& source, ProcessSnapshot& process) {
         if (const int error = source.examine(file.path, file.st))
             return system_error(error, "cannot examine '" + file.path +
                                            "', which the program has mapped shared");
-        add_record(source, process, FileType::mapped, file, file.slots, boot);
+        add_record(source, process, FileType::mapped, file, file.object, file.slots, boot);
     }
     return {};
 }

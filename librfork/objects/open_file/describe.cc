@@ -23,8 +23,8 @@ std::string open_flags(std::uint32_t flags) {
 }
 
 std::string file_description(const FrozenProgram& program, const kinds::OpenFileRecord& record) {
-    std::string path = string_at(program, record.path);
-    std::string flags = open_flags(record.flags);
+    std::string path = string_at(program, record.object.name);
+    std::string flags = open_flags(record.object.flags);
     switch (record.type) {
     case kinds::FileType::regular:
         return format("%s at %lu of %lu (%s)", path.c_str(), record.position, record.size,
@@ -47,7 +47,8 @@ std::string file_description(const FrozenProgram& program, const kinds::OpenFile
 Lines describe_open_file(const FrozenProgram& program, const image::Record& whole) {
     return describe_as<kinds::OpenFileRecord>(
         whole, [&](const kinds::OpenFileRecord& record) -> Lines {
-            return {{"file " + descriptors(record, whole), file_description(program, record)}};
+            return {{"file " + descriptors(program, record.object.id),
+                     file_description(program, record)}};
         });
 }
 

@@ -34,11 +34,11 @@ constexpr std::uint32_t type_mask = 0170000, symbolic_link = 0120000;
 #define TRUST "(RFORK_FILES=trust goes on with what is there):"
 
 const char* path_of(const Stub& stub, const OpenFileRecord& record) {
-    return string_at(stub, record.path);
+    return string_at(stub, record.object.name);
 }
 
 bool is_writable(const OpenFileRecord& record) {
-    return !(record.flags & O_PATH) && (record.flags & O_ACCMODE) != O_RDONLY;
+    return !(record.object.flags & O_PATH) && (record.object.flags & O_ACCMODE) != O_RDONLY;
 }
 
 bool is_checkpoint(const Stub& stub) {
@@ -97,15 +97,16 @@ int open_path(const Stub& stub, const OpenFileRecord& record, struct statx& st) 
     struct statx there;
     look(stub, record, there);
     const long fd = arch::syscall(__NR_open, path_of(stub, record),
-                                  record.flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
+                                  record.object.flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
     if (fd < 0)
         cannot_open(stub, record, fd);
     examine(stub, record, int(fd), st);
     if (!is_same(there, st))
         fail(stub, EOPNOTSUPP,
              "what the program had open is being replaced at this moment:", path_of(stub, record));
-    if (!(record.flags & (O_NONBLOCK | O_PATH)))
-        arch::syscall(__NR_fcntl, fd, F_SETFL, record.flags); // sets what can be set, no more
+    if (!(record.object.flags & (O_NONBLOCK | O_PATH)))
+        arch::syscall(__NR_fcntl, fd, F_SETFL,
+                      record.object.flags); // sets what can be set, no more
     return int(fd);
 }
 
@@ -202,7 +203,7 @@ void tell_changes(const Stub& stub, const OpenFileRecord& record, const struct s
 }
 
 void check_content(const Stub& stub, const OpenFileRecord& record, const struct statx& st) {
-    if ((record.flags & O_PATH) || stub.files == Files::trust)
+    if ((record.object.flags & O_PATH) || stub.files == Files::trust)
         return;
     check_length(stub, record, st);
     const bool replaced = is_replaced(stub, record, st);
@@ -213,7 +214,7 @@ void check_content(const Stub& stub, const OpenFileRecord& record, const struct 
 }
 
 void seek(const Stub& stub, const OpenFileRecord& record, int fd) {
-    if (record.position == 0 || (record.flags & O_PATH))
+    if (record.position == 0 || (record.object.flags & O_PATH))
         return;
     if (long r = arch::syscall(__NR_lseek, fd, record.position, 0); r < 0)
         fail(stub, int(-r), "cannot go to the program's offset in", path_of(stub, record));
@@ -275,9 +276,10 @@ int open_again(const Stub& stub, const OpenFileRecord& record) {
 }
 
 void roll_back(const Stub& stub, const OpenFileRecord& record) {
-    const int fd = record.slot()->fd;
-    if (record.type != FileType::regular || !is_writable(record))
+    const Descriptors descriptors = descriptors_of(stub, record.object.id);
+    if (record.type != FileType::regular || !is_writable(record) || descriptors.empty())
         return;
+    const int fd = descriptors.front().fd;
     struct statx st;
     examine(stub, record, fd, st);
     if (st.stx_size <= record.size)
@@ -293,19 +295,19 @@ void restore_open_file(Stub& stub, const image::RecordHeader& header) {
     const auto& record = as<OpenFileRecord>(header);
     const int opened = open_again(stub, record);
     if (opened >= 0)
-        place(stub, opened, record.slot(), record.slots, path_of(stub, record));
+        place(stub, opened, record.object);
 }
 
-int open_mapped_file(const Stub& stub, const char* path, int access) {
+int open_mapped_file(const Stub& stub, const image::Mapping& mapping) {
     Records records(stub);
     while (const image::RecordHeader* header = records.next()) {
         const auto& record = as<OpenFileRecord>(*header);
         if (header->kind == image::Kind::open_file && record.type == FileType::mapped &&
-            record.flags == std::uint32_t(access) && same(path_of(stub, record), path))
+            record.object.id == mapping.object)
             return open_checked(stub, record);
     }
     fail(stub, EBADMSG, "the image does not say by what to know a file that is mapped shared,",
-         path);
+         string_at(stub, mapping.name));
 }
 
 void roll_back_files(const Stub& stub) {

@@ -193,7 +193,6 @@ struct Pipe {
     const OpenDescription* readable = nullptr;
     bool packets = false;
     std::vector<PipeEnd> ends;
-    std::vector<DescriptorSlot> slots;
 };
 
 Pipe ends_of(const OpenDescriptions& all, const OpenDescription& first) {
@@ -205,8 +204,7 @@ Pipe ends_of(const OpenDescriptions& all, const OpenDescription& first) {
             pipe.readable = &d;
         if (is_writable(d) && (d.flags & O_DIRECT))
             pipe.packets = true;
-        pipe.ends.push_back({d.flags, std::uint32_t(d.slots.size())});
-        pipe.slots.insert(pipe.slots.end(), d.slots.begin(), d.slots.end());
+        pipe.ends.push_back({d.object, d.flags});
     }
     return pipe;
 }
@@ -226,18 +224,19 @@ Result<void> add(const Source& source, ProcessSnapshot& process, const OpenDescr
     if (!content)
         return content.error();
     PipeRecord record{};
-    record.name = name_of(first, process);
+    record.object = object_header(process.all.new_object(), name_of(first, process));
     record.capacity = std::uint32_t(capacity);
-    record.slots = std::uint32_t(pipe.slots.size());
     record.ends = std::uint32_t(pipe.ends.size());
     record.segments = std::uint32_t(content->segments.size());
     record.bytes = std::uint32_t(content->bytes.size());
     std::vector<std::uint8_t> extra;
-    append(extra, pipe.slots);
     append(extra, pipe.ends);
     append(extra, content->segments);
     append(extra, content->bytes);
-    process.records.add(image::Kind::pipe, record, extra.data(), extra.size());
+    process.all.objects.add(image::Kind::pipe, record, extra.data(), extra.size());
+    for (const OpenDescription& d : process.open_descriptions)
+        if (same_pipe(first, d))
+            add_descriptors(process, d.object, d.slots);
     return {};
 }
 

@@ -20,12 +20,22 @@ struct Pipe {
     int read, write;
 };
 
+// To a number that none of its ends is to have.
+int set_aside(const Stub& stub, int fd, const PipeRecord& record, const char* name) {
+    for (std::uint32_t i = 0; i < record.ends;) {
+        const int moved =
+            stub::set_aside(stub, fd, descriptors_of(stub, record.end()[i].object), name);
+        i = moved == fd ? i + 1 : 0; // another end may be to have the new one
+        fd = moved;
+    }
+    return fd;
+}
+
 Pipe make(const Stub& stub, const PipeRecord& record, const char* name) {
     int ends[2];
     if (long r = arch::syscall(__NR_pipe2, ends, O_CLOEXEC | O_NONBLOCK); r < 0)
         fail(stub, int(-r), "cannot make again a pipe of the program,", name);
-    return {set_aside(stub, ends[0], record.slot(), record.slots, name),
-            set_aside(stub, ends[1], record.slot(), record.slots, name)};
+    return {set_aside(stub, ends[0], record, name), set_aside(stub, ends[1], record, name)};
 }
 
 void close(Pipe pipe) {
@@ -94,7 +104,6 @@ void clear_nonblocking(int fd) {
 
 // The first end for reading only, and the first for writing only, are those of pipe(2).
 void place_ends(const Stub& stub, const PipeRecord& record, Pipe pipe, const char* name) {
-    const kinds::DescriptorSlot* slots = record.slot();
     bool have_read = false, have_write = false;
     for (std::uint32_t i = 0; i < record.ends; ++i) {
         const PipeEnd& end = record.end()[i];
@@ -111,11 +120,10 @@ void place_ends(const Stub& stub, const PipeRecord& record, Pipe pipe, const cha
         } else {
             fd = open_end(stub, pipe.read, end.flags, name);
         }
-        fd = set_aside(stub, fd, record.slot(), record.slots, name);
+        fd = set_aside(stub, fd, record, name);
         clear_nonblocking(fd);
         set_status_flags(stub, fd, end.flags, name);
-        place(stub, fd, slots, end.slots, name);
-        slots += end.slots;
+        place(stub, fd, descriptors_of(stub, end.object), name);
     }
 }
 
@@ -123,7 +131,7 @@ void place_ends(const Stub& stub, const PipeRecord& record, Pipe pipe, const cha
 
 void restore_pipe(Stub& stub, const image::RecordHeader& header) {
     const auto& record = as<PipeRecord>(header);
-    const char* name = string_at(stub, record.name);
+    const char* name = string_at(stub, record.object.name);
     const Pipe pipe = make(stub, record, name);
     // What an ordinary user may not have again only matters if the bytes do not fit.
     if (arch::syscall(__NR_fcntl, pipe.read, F_GETPIPE_SZ) != long(record.capacity))

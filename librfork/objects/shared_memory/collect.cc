@@ -58,9 +58,9 @@ void add_shared_memory(const Source& source, ProcessSnapshot& process) {
     for (const SharedMemory& memory : process.all.shared_memory) {
         const bool is_memfd = memory.name.compare(0, 7, "/memfd:") == 0;
         SharedMemoryRecord record{};
-        record.id = memory.id;
+        record.object = object_header(
+            memory.id, is_memfd ? process.all.strings.add(name_of_memfd(memory.name)) : 0);
         record.type = is_memfd ? SharedMemoryType::memfd : SharedMemoryType::anonymous;
-        record.name = is_memfd ? process.all.strings.add(name_of_memfd(memory.name)) : 0;
         record.size = size_of(source, process, memory);
         process.all.objects.add(image::Kind::shared_memory, record);
     }

@@ -31,7 +31,7 @@ struct Part {
 Part part_of(const Stub& stub, const SharedMemoryRecord& record) {
     Part part;
     for (const Mapping& m : mappings_of(stub)) {
-        if (m.object != record.id)
+        if (m.object != record.object.id)
             continue;
         const std::uint64_t end = m.origin_offset + (m.end - m.start);
         part.begin = m.origin_offset < part.begin ? m.origin_offset : part.begin;
@@ -69,7 +69,7 @@ std::uint64_t free_place(const Stub& stub, std::uint64_t size) {
 // `base`: where the object's byte 0 would be.
 void fill(const Stub& stub, const SharedMemoryRecord& record, const Mapping& about,
           std::uint64_t base) {
-    const Extents all = extents_of(stub, image::SectionKind::shared_memory, record.id);
+    const Extents all = extents_of(stub, image::SectionKind::shared_memory, record.object.id);
     for (std::size_t i = 0; i < all.extents.size(); ++i)
         read_extent(stub, about, {base + all.extents[i].at, all.extents[i], all.hashes[i]});
 }
@@ -105,7 +105,7 @@ void restore_several(const Stub& stub, const SharedMemoryRecord& record, const P
         cannot_map(stub, r);
     fill(stub, record, *part.first, base);
     for (const Mapping& m : mappings_of(stub)) {
-        if (m.object != record.id)
+        if (m.object != record.object.id)
             continue;
         const long r = arch::syscall(__NR_mremap, base + m.origin_offset, 0, m.end - m.start,
                                      MREMAP_MAYMOVE | MREMAP_FIXED, m.start);
@@ -128,7 +128,7 @@ int make_memfd(const Stub& stub, const char* name) {
 }
 
 void restore_memfd(const Stub& stub, const SharedMemoryRecord& record, const Part& part) {
-    const int fd = make_memfd(stub, string_at(stub, record.name));
+    const int fd = make_memfd(stub, string_at(stub, record.object.name));
     if (long r = arch::syscall(__NR_ftruncate, fd, record.size); r < 0)
         cannot_map(stub, r);
     const std::uint64_t size = record.size, place = free_place(stub, size);
@@ -139,7 +139,7 @@ void restore_memfd(const Stub& stub, const SharedMemoryRecord& record, const Par
         arch::syscall(__NR_munmap, place, size);
     }
     for (const Mapping& m : mappings_of(stub)) {
-        if (m.object != record.id)
+        if (m.object != record.object.id)
             continue;
         if (long r = map(m.start, m.end - m.start, 0, fd, m.origin_offset); r < 0)
             cannot_map(stub, r);

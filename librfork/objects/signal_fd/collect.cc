@@ -19,11 +19,8 @@ Result<void> collect_signal_fd(const Source&, ProcessSnapshot& process) {
             continue;
         SignalFdRecord record{};
         record.mask = number_in(d.info, "sigmask", 16);
-        record.flags = d.flags;
-        record.name = name_of(d, process);
-        record.slots = std::uint32_t(d.slots.size());
-        process.records.add(image::Kind::signal_fd, record, d.slots.data(),
-                            d.slots.size() * sizeof d.slots[0]);
+        record.object = add_object(process, d);
+        process.all.objects.add(image::Kind::signal_fd, record);
     }
     return {};
 }

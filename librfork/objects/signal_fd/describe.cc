@@ -3,11 +3,11 @@
 
 namespace rfork::tool {
 
-Lines describe_signal_fd(const FrozenProgram&, const image::Record& whole) {
+Lines describe_signal_fd(const FrozenProgram& program, const image::Record& whole) {
     return describe_as<kinds::SignalFdRecord>(
         whole, [&](const kinds::SignalFdRecord& record) -> Lines {
-            return {{"signalfd " + descriptors(record, whole),
-                     signal_set(record.mask) + status_flags(record.flags)}};
+            return {{"signalfd " + descriptors(program, record.object.id),
+                     signal_set(record.mask) + status_flags(record.object.flags)}};
         });
 }
 

@@ -19,11 +19,8 @@ Result<void> collect_timer_fd(const Source&, ProcessSnapshot& process) {
             continue;
         TimerFdRecord record{};
         record.clock = std::int32_t(number_in(d.info, "clockid"));
-        record.flags = d.flags;
-        record.name = name_of(d, process);
-        record.slots = std::uint32_t(d.slots.size());
-        process.records.add(image::Kind::timer_fd, record, d.slots.data(),
-                            d.slots.size() * sizeof d.slots[0]);
+        record.object = add_object(process, d);
+        process.all.objects.add(image::Kind::timer_fd, record);
     }
     return {};
 }

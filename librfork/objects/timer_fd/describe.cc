@@ -3,11 +3,11 @@
 
 namespace rfork::tool {
 
-Lines describe_timer_fd(const FrozenProgram&, const image::Record& whole) {
+Lines describe_timer_fd(const FrozenProgram& program, const image::Record& whole) {
     return describe_as<kinds::TimerFdRecord>(
         whole, [&](const kinds::TimerFdRecord& record) -> Lines {
-            return {{"timerfd " + descriptors(record, whole),
-                     clock_name(record.clock) + status_flags(record.flags)}};
+            return {{"timerfd " + descriptors(program, record.object.id),
+                     clock_name(record.clock) + status_flags(record.object.flags)}};
         });
 }
 

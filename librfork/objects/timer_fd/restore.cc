@@ -9,7 +9,7 @@ namespace rfork::stub {
 
 void restore_timer_fd(Stub& stub, const image::RecordHeader& header) {
     const auto& record = as<kinds::TimerFdRecord>(header);
-    const char* name = string_at(stub, record.name);
+    const char* name = string_at(stub, record.object.name);
     const bool wakes = record.clock == CLOCK_REALTIME_ALARM || record.clock == CLOCK_BOOTTIME_ALARM;
     const long fd = arch::syscall(__NR_timerfd_create, record.clock, 0);
     if (fd < 0)
@@ -18,8 +18,8 @@ void restore_timer_fd(Stub& stub, const image::RecordHeader& header) {
                      "needs CAP_WAKE_ALARM here,"
                    : "cannot make again a timer of the program,",
              name);
-    set_status_flags(stub, int(fd), record.flags, name);
-    place(stub, int(fd), record.slot(), record.slots, name);
+    set_status_flags(stub, int(fd), record.object.flags, name);
+    place(stub, int(fd), record.object);
 }
 
 } // namespace rfork::stub

@@ -69,7 +69,7 @@ Result<void> add(const Source& source, ProcessSnapshot& process, const OpenDescr
     if (!setting)
         return setting.error();
     TimerFdSettingRecord record{};
-    record.fd = d.number();
+    record.object = d.object;
     record.clock = std::int32_t(number_in(d.info, "clockid"));
     record.flags = std::uint32_t(number_in(d.info, "settime flags", 8));
     record.name = name_of(d, process);

@@ -5,9 +5,9 @@
 
 namespace rfork::tool {
 
-Lines describe_timer_fd_setting(const FrozenProgram&, const image::Record& whole) {
+Lines describe_timer_fd_setting(const FrozenProgram& program, const image::Record& whole) {
     return describe_as<kinds::TimerFdSettingRecord>(
-        whole, [](const kinds::TimerFdSettingRecord& record) -> Lines {
+        whole, [&](const kinds::TimerFdSettingRecord& record) -> Lines {
             constexpr double second = 1e9;
             std::string text = record.remaining
                                    ? format("expires in %.6f s", double(record.remaining) / second)
@@ -18,7 +18,7 @@ Lines describe_timer_fd_setting(const FrozenProgram&, const image::Record& whole
                 text += format(", %lu expirations not read", record.unread);
             if (record.flags & TFD_TIMER_ABSTIME)
                 text += ", absolute";
-            return {{format("timer of %d", record.fd), text}};
+            return {{"timer of " + descriptors(program, record.object), text}};
         });
 }
 

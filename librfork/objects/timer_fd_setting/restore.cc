@@ -7,6 +7,7 @@
 #include "stub/stub.h"
 
 #include <asm/unistd.h>
+#include <linux/errno.h>
 #include <linux/time.h>
 #include <linux/time_types.h>
 #include <linux/timerfd.h>
@@ -34,16 +35,26 @@ std::uint64_t now(std::int32_t clock) {
     return std::uint64_t(ts.tv_sec) * second + std::uint64_t(ts.tv_nsec);
 }
 
+int fd_of(const Stub& stub, const TimerFdSettingRecord& record) {
+    const Descriptors descriptors = descriptors_of(stub, record.object);
+    if (descriptors.empty())
+        fail(stub, EBADMSG, "the image sets a timer that it does not hold,",
+             string_at(stub, record.name));
+    return descriptors.front().fd;
+}
+
 void arm(const Stub& stub, const TimerFdSettingRecord& record, std::uint64_t value) {
     const __kernel_itimerspec setting{timespec_of(record.interval), timespec_of(value)};
-    const long r = arch::syscall(__NR_timerfd_settime, record.fd, record.flags, &setting, nullptr);
+    const long r =
+        arch::syscall(__NR_timerfd_settime, fd_of(stub, record), record.flags, &setting, nullptr);
     if (r < 0)
         fail(stub, int(-r), "cannot arm again a timer of the program,",
              string_at(stub, record.name));
 }
 
 void set_unread(const Stub& stub, const TimerFdSettingRecord& record) {
-    const long r = arch::syscall(__NR_ioctl, record.fd, TFD_IOC_SET_TICKS, &record.unread);
+    const long r =
+        arch::syscall(__NR_ioctl, fd_of(stub, record), TFD_IOC_SET_TICKS, &record.unread);
     if (r < 0)
         fail(stub, int(-r),
              "cannot bring back the expirations of a timer that the program has not read,",

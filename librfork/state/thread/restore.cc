@@ -328,6 +328,7 @@ void leave(Stub& stub) {
     announce(stub);
     return_lent_identity(stub);
     close_private_descriptors(stub);
+    close_temporary_descriptors(stub);
     apply_final_limits(stub);
     go(stub, go_and_leave);
     if (leads)

@@ -18,13 +18,9 @@ Result<void> add(const capture::Source& source, capture::ProcessSnapshot& proces
     if (pread(fd->get(), text.data(), text.size(), 0) != ssize_t(text.size()))
         return system_error(errno, "cannot read " + label(d));
     NoteRecord record{};
-    record.name = name_of(d, process);
-    record.slots = std::uint32_t(d.slots.size());
+    record.object = add_object(process, d);
     record.size = std::uint32_t(text.size());
-    std::vector<std::uint8_t> extra;
-    append(extra, d.slots);
-    append(extra, text);
-    process.records.add(image::Kind::note, record, extra.data(), extra.size());
+    process.all.objects.add(image::Kind::note, record, text.data(), text.size());
     return {};
 }
 

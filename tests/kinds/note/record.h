@@ -2,22 +2,18 @@
 // a kind needs, and that nothing else has to know of it (docs/adding-a-kind.md).
 #pragma once
 
-#include "format/record.h"
-#include "format/records/descriptor_slot.h"
+#include "format/object.h"
 
 namespace rfork::kinds {
 
-// Behind the structure: slots, then the text.
+// Behind the structure: the text.
 struct NoteRecord {
-    image::RecordHeader header;
-    std::uint32_t name; // string
-    std::uint32_t slots;
+    image::ObjectHeader object;
     std::uint32_t size;
     std::uint32_t pad;
 
-    const DescriptorSlot* slot() const { return reinterpret_cast<const DescriptorSlot*>(this + 1); }
-    const char* text() const { return reinterpret_cast<const char*>(slot() + slots); }
+    const char* text() const { return reinterpret_cast<const char*>(this + 1); }
 };
-static_assert(sizeof(NoteRecord) == 24);
+static_assert(sizeof(NoteRecord) == 32);
 
 } // namespace rfork::kinds
