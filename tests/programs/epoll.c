@@ -162,6 +162,16 @@ int main(int argc, char **argv) {
     watch(once, armed[0], EPOLLIN | EPOLLONESHOT, 9);
     no_event(once);
 
+    /* Fired too, and watched under a number that is the pipe's other end now, the only one. */
+    const int odd = epoll_create1(0);
+    int swapped[2];
+    make_pipe(swapped);
+    CHECK(dup2(swapped[0], 402) == 402);
+    watch(odd, 402, EPOLLIN | EPOLLONESHOT, 19);
+    CHECK(write(swapped[1], "s", 1) == 1 && epoll_wait(odd, events, EVENTS, 0) == 1);
+    CHECK(read(swapped[0], page, 1) == 1);
+    CHECK(dup2(swapped[1], 402) == 402 && close(swapped[1]) == 0);
+
     /* An outer instance with a lower number than the inner one that it watches. */
     const int outer = epoll_create1(0), inner = at_number(epoll_create1(0), 300);
     const int deep = eventfd(0, EFD_NONBLOCK);
@@ -229,6 +239,11 @@ int main(int argc, char **argv) {
     watch_again(once, fired[0], EPOLLIN | EPOLLONESHOT, 18);
     one_event(once, EPOLLIN, 18);
     CHECK(read(fired[0], page, 10) == 1 && page[0] == 'f');
+
+    no_event(odd);
+    CHECK(write(402, "t", 1) == 1);
+    no_event(odd);
+    CHECK(read(swapped[0], page, 10) == 1 && page[0] == 't');
 
     no_event(outer);
     put(deep, 1);
