@@ -65,7 +65,7 @@ Result<void> collect(const Handover& all, const capture::Source& source,
             return r;
     if (snapshot.obstacles.any())
         return snapshot.obstacles.error();
-    return {};
+    return kinds::check_complete(process);
 }
 
 // The caller's descriptors have been recorded; the copy needs none of them. On NFS this is also

@@ -1,5 +1,8 @@
 #include "describe/describe.h"
 
+#include <algorithm>
+#include <span>
+
 #include "base/printable.h"
 #include "format/records/signal_actions.h"
 
@@ -95,14 +98,19 @@ std::string clock_name(std::int32_t clock) {
 }
 
 std::string descriptors(const FrozenProgram& program, std::uint32_t object) {
+    constexpr std::size_t enough = 64;
+    const auto all = program.image.descriptors(program.process);
+    const auto range = std::ranges::equal_range(
+        all, object, {}, [](const image::Descriptor& d) { return d.object; });
+    const std::span those(range.begin(), range.end());
     std::string words;
-    for (const image::Descriptor& d : program.image.descriptors(program.process)) {
-        if (d.object != object)
-            continue;
+    for (const image::Descriptor& d : those.size() > enough ? those.first(enough) : those) {
         append_word(words, std::to_string(d.fd));
         if (d.flags & image::descriptor_close_on_exec)
             words += "(close-on-exec)";
     }
+    if (those.size() > enough)
+        append_word(words, format("and %zu more", those.size() - enough));
     return or_none(words);
 }
 

@@ -5,16 +5,15 @@
 
 namespace rfork::tool {
 
-std::string frozen_memory(int fd, const image::Image& image, std::uint64_t address,
-                          std::size_t size) {
+std::string frozen_memory(const FrozenProgram& program, std::uint64_t address, std::size_t size) {
     std::string memory(size, '\0');
     const std::uint64_t end = address + size;
-    for (const image::Extent& extent : image.extents()) {
+    for (const image::Extent& extent : program.image.extents(program.process)) {
         std::uint64_t from = std::max(address, extent.at);
         std::uint64_t to = std::min(end, extent.end());
         if (from < to && extent.backing == 0) {
             auto offset = static_cast<off_t>(extent.offset + (from - extent.at));
-            (void)!::pread(fd, memory.data() + (from - address), to - from, offset);
+            (void)!::pread(program.fd, memory.data() + (from - address), to - from, offset);
         }
     }
     return memory;

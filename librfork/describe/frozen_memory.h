@@ -1,7 +1,7 @@
 // Reads the frozen program's memory out of its image.
 #pragma once
 
-#include "image/reader.h"
+#include "describe/describe.h"
 
 #include <cstdint>
 #include <string>
@@ -10,7 +10,6 @@ namespace rfork::tool {
 
 // The bytes at `address`; those the image carries nothing for are zero, as they will be after the
 // resume, and so are those that cannot be read.
-std::string frozen_memory(int fd, const image::Image& image, std::uint64_t address,
-                          std::size_t size);
+std::string frozen_memory(const FrozenProgram& program, std::uint64_t address, std::size_t size);
 
 } // namespace rfork::tool

@@ -2,6 +2,7 @@
 
 #include "image/checks.h"
 
+#include <algorithm>
 #include <cstring>
 #include <sys/mman.h>
 
@@ -110,6 +111,19 @@ Result<void> check_extents(const Image& image, std::uint32_t process, const Sect
     return {};
 }
 
+// Each once, and none that the stub needs.
+Result<void> check_numbers(const Image& image, std::uint32_t process) {
+    std::vector<std::int32_t> numbers;
+    for (const Descriptor& d : image.descriptors(process))
+        numbers.push_back(d.fd);
+    numbers.insert(numbers.end(), std::begin(image.header().descriptors),
+                   std::end(image.header().descriptors));
+    std::sort(numbers.begin(), numbers.end());
+    if (std::adjacent_find(numbers.begin(), numbers.end()) != numbers.end())
+        return damaged("a descriptor is there twice");
+    return {};
+}
+
 Result<void> check_descriptors(const Image& image, std::uint32_t process) {
     const Descriptor* last = nullptr;
     for (const Descriptor& d : image.descriptors(process)) {
@@ -119,7 +133,7 @@ Result<void> check_descriptors(const Image& image, std::uint32_t process) {
             return damaged("its descriptors are out of order");
         last = &d;
     }
-    return {};
+    return check_numbers(image, process);
 }
 
 Result<void> check_shared_memory(const Image& image, const Section& pages) {

@@ -243,11 +243,13 @@ Result<std::uint64_t> find_window(const std::vector<Range>& taken, std::uint64_t
 // Numbers that no process uses.
 void choose_private_descriptors(const Snapshot& snapshot, Header& header) {
     auto is_used = [&](int number) {
-        return std::any_of(snapshot.processes.begin(), snapshot.processes.end(),
-                           [number](const capture::ProcessSnapshot& process) {
-                               return std::binary_search(process.numbers.begin(),
-                                                         process.numbers.end(), number);
-                           });
+        return std::any_of(
+            snapshot.processes.begin(), snapshot.processes.end(),
+            [number](const capture::ProcessSnapshot& process) {
+                return std::binary_search(process.numbers.begin(), process.numbers.end(), number) ||
+                       std::any_of(process.descriptors.begin(), process.descriptors.end(),
+                                   [number](const Descriptor& d) { return d.fd == number; });
+            });
     };
     int next = 3;
     for (std::int32_t& number : header.descriptors) {

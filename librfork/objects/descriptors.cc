@@ -118,6 +118,18 @@ image::ObjectHeader add_object(ProcessSnapshot& process, const OpenDescription& 
     return object_header(d.object, name_of(d, process), d.flags);
 }
 
+Result<void> check_complete(const ProcessSnapshot& process) {
+    std::vector<int> numbers;
+    for (const image::Descriptor& d : process.descriptors)
+        if (!(d.flags & image::descriptor_until_resumed))
+            numbers.push_back(d.fd);
+    std::sort(numbers.begin(), numbers.end());
+    if (numbers == process.numbers)
+        return {};
+    return Error{EIO, "a descriptor of the process is not in its image, or there twice: this is a "
+                      "bug in rfork, please report it"};
+}
+
 std::uint32_t object_at(const ProcessSnapshot& process, int number) {
     for (const image::Descriptor& d : process.descriptors)
         if (d.fd == number)

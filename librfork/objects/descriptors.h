@@ -64,6 +64,8 @@ void add_descriptors(capture::ProcessSnapshot&, std::uint32_t object,
                      const std::vector<DescriptorSlot>&);
 // Both, for an open file description that is an object by itself.
 image::ObjectHeader add_object(capture::ProcessSnapshot&, const OpenDescription&);
+// That each descriptor refers to one object, when all have been collected.
+Result<void> check_complete(const capture::ProcessSnapshot&);
 // To which object a descriptor refers; 0: to none that is known yet.
 std::uint32_t object_at(const capture::ProcessSnapshot&, int number);
 

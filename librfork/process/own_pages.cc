@@ -68,8 +68,12 @@ long scan(int pagemap, const ScanArgument& argument) {
     return arch::syscall(SYS_ioctl, pagemap, pagemap_scan, &argument);
 }
 
-bool is_read(image::MappingKind kind) {
-    return kind != image::MappingKind::file_shared && kind != image::MappingKind::vvar;
+Result<void> make_readable(const image::Mapping& m) {
+    if (!(m.prot & PROT_READ) &&
+        mprotect(reinterpret_cast<void*>(m.start), m.end - m.start, PROT_READ) != 0)
+        return system_error(errno, "cannot make memory of the process readable",
+                            "it may be sealed (mseal(2)): leave it readable");
+    return {};
 }
 
 // A mapping may be longer than its file, and pages behind the end of the file are none: SIGBUS.
@@ -107,9 +111,6 @@ Result<OwnPages> OwnPages::open() {
 
 Result<void> OwnPages::find_pages(const image::Mapping& mapping, std::vector<Range>& pages) {
     const Range range{mapping.start, mapping.end};
-    if (!(mapping.prot & PROT_READ) && is_read(mapping.kind))
-        if (mprotect(reinterpret_cast<void*>(mapping.start), range.size(), PROT_READ) != 0)
-            return system_error(errno, "cannot make memory of the process readable");
     switch (mapping.kind) {
     case image::MappingKind::anonymous:
         if (Result<void> r = find_touched(range, pages); !r)
@@ -123,6 +124,8 @@ Result<void> OwnPages::find_pages(const image::Mapping& mapping, std::vector<Ran
         if (Result<void> r = check_guards(range); !r)
             return r;
         of_files_.push_back(range);
+        if (Result<void> r = make_readable(mapping); !r)
+            return r;
         if (const std::uint64_t end = end_of_file(range); end > range.start)
             pages.push_back({range.start, end});
         break;
@@ -133,7 +136,8 @@ Result<void> OwnPages::find_pages(const image::Mapping& mapping, std::vector<Ran
     case image::MappingKind::vvar:        // nobody can read them but the vDSO
         break;
     }
-    return {};
+    return pages.empty() ? Result<void>()
+                         : make_readable(mapping); // what holds nothing is not read
 }
 
 // In anonymous memory find_touched() comes across them. Kernels that know no PAGE_IS_GUARD know no

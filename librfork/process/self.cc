@@ -6,6 +6,7 @@
 #include "format/records/attributes.h"
 #include "format/records/pending_signal.h"
 #include "process/own_landlock.h"
+#include "process/own_memory.h"
 #include "process/own_posix_timers.h"
 
 #include <algorithm>
@@ -324,7 +325,9 @@ Result<std::vector<MemoryMapEntry>> Self::memory_map() const {
 // The copy's, which is the caller's.
 std::size_t Self::read_memory(std::uint64_t address, void* to, std::size_t size) const {
     UniqueFd memory(::open("/proc/self/mem", O_RDONLY | O_CLOEXEC));
-    const ssize_t got = memory ? pread(memory.get(), to, size, off_t(address)) : -1;
+    if (!memory) // then what can be read without it
+        return peek_bytes(pid_t(arch::syscall(SYS_getpid)), address, to, size) ? size : 0;
+    const ssize_t got = pread(memory.get(), to, size, off_t(address));
     return got > 0 ? std::size_t(got) : 0;
 }
 
@@ -382,15 +385,17 @@ Result<void> Self::check_capturable() const {
     return {};
 }
 
-// What the parent is sent at the end: field 38 of proc(5)'s stat, counted from behind the name, in
-// which there may be anything.
+// What the parent is sent at the end: field 38 of proc(5)'s stat, of the process as a whole.
 std::uint32_t Self::exit_signal() const {
-    constexpr int field_behind_name = 3, wanted = 38;
-    const Result<std::string> stat = read("stat");
-    std::size_t at = stat ? stat->rfind(')') : std::string::npos;
-    for (int i = field_behind_name; i <= wanted && at != std::string::npos; ++i)
-        at = stat->find(' ', at + 1);
-    return at == std::string::npos ? SIGCHLD : std::uint32_t(std::atoi(stat->c_str() + at + 1));
+    constexpr int first = 3, wanted = 38; // the first field behind the name
+    std::string text;
+    if (read_text(AT_FDCWD, (path() + "/stat").c_str(), text) != 0)
+        return SIGCHLD;
+    const std::string fields = fields_in_stat(text);
+    std::size_t at = 0;
+    for (int i = first; i < wanted && at != std::string::npos; ++i)
+        at = fields.find(' ', fields.find_first_not_of(' ', at));
+    return at == std::string::npos ? SIGCHLD : std::uint32_t(std::atoi(fields.c_str() + at));
 }
 
 Result<Identity> Self::identity() const {

@@ -67,6 +67,10 @@ int main(void) {
     CHECK(madvise(at_random, 8 * PAGE, MADV_RANDOM) == 0);
     CHECK(mprotect(constant, 8 * PAGE, PROT_READ) == 0);
     const int can_seal = syscall(SYS_mseal, sealed, 8 * PAGE, 0) == 0;
+    if (can_seal) { /* of which nobody can read, and nothing is to be */
+        void *reserved = mmap(NULL, 8 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        CHECK(reserved != MAP_FAILED && syscall(SYS_mseal, reserved, 8 * PAGE, 0) == 0);
+    }
     CHECK(!can_seal || syscall(SYS_mseal, constant, 8 * PAGE, 0) == 0);
     const int has_names =
         prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, named, 8 * PAGE, "a name: of 1") == 0;

@@ -296,6 +296,8 @@ TEST_CASE("a structure that points outside itself is refused") {
         {"descriptors twice", section(SyntheticImage::descriptors2, [](auto& s) { s.owner = 1; })},
         {"descriptor of nothing", [](auto& i) { i.metadata.descriptors1[0].object = 0; }},
         {"descriptor without a number", [](auto& i) { i.metadata.descriptors1[1].fd = -1; }},
+        {"descriptor there twice", [](auto& i) { i.metadata.descriptors1[1].fd = 4; }},
+        {"descriptor of the stub's", [](auto& i) { i.metadata.descriptors1[1].fd = 11; }},
         {"descriptors out of order",
          [](auto& i) { std::swap(i.metadata.descriptors1[0], i.metadata.descriptors1[1]); }},
         {"shared extent of no size", [](auto& i) { i.metadata.shared[0].pages = 0; }},

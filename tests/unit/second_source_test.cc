@@ -81,7 +81,6 @@ class Child {
             become_another(*report_, directory);
             const pid_t grandchild = with_grandchild ? fork() : -1;
             if (grandchild == 0) {
-                prctl(PR_SET_PDEATHSIG, SIGKILL);
                 for (;;)
                     pause();
             }
@@ -94,6 +93,8 @@ class Child {
         REQUIRE(stopped);
     }
     ~Child() {
+        if (report_->grandchild > 0)
+            kill(report_->grandchild, SIGKILL);
         kill(pid_, SIGKILL);
         waitpid(pid_, nullptr, 0);
         std::filesystem::remove_all(directory);

@@ -167,6 +167,8 @@ struct SyntheticImage {
         header.file_size = file_size;
         header.metadata_offset = metadata_offset;
         header.metadata_size = metadata_bytes;
+        for (int i = 0; i < int(image::private_descriptors); ++i)
+            header.descriptors[i] = 10 + i;
         header.window = {window_base,          window_base + 0x1000, window_base + 0x2000,
                          window_base + 0x3000, window_base + 0x4000, window_base + 0x5000,
                          window_base + 0x5000};

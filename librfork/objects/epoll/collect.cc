@@ -169,7 +169,17 @@ bool may_be_ready(const ProcessSnapshot& process, int fd) {
     return ::poll(&poll, 1, 0) != 0;
 }
 
-Result<void> add(const Source& source, ProcessSnapshot& process, const Instance& instance) {
+// Another instance that has been left out since is /dev/null now, which nobody can watch.
+void forget_dropped(Instance& instance) {
+    for (std::size_t i = instance.files.size(); i-- > 0;)
+        if (instance.files[i]->dropped) {
+            instance.files.erase(instance.files.begin() + std::ptrdiff_t(i));
+            instance.entries.erase(instance.entries.begin() + std::ptrdiff_t(i));
+        }
+}
+
+Result<void> add(const Source& source, ProcessSnapshot& process, Instance& instance) {
+    forget_dropped(instance);
     const OpenDescription& d = *instance.description;
     const Result<UniqueFd> fd = source.descriptor(d.number());
     if (!fd)

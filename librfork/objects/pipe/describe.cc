@@ -13,7 +13,8 @@ Lines describe_pipe(const FrozenProgram& program, const image::Record& whole) {
             return {{"pipe", malformed}};
         static constexpr const char* access[] = {"read ", "write ", "both ways ", "no access "};
         std::string ends;
-        for (unsigned i = 0; i < record.ends; ++i) {
+        constexpr unsigned enough = 64;
+        for (unsigned i = 0; i < record.ends && i < enough; ++i) {
             const kinds::PipeEnd& end = record.end()[i];
             ends += (i ? "; " : "") + std::string(access[end.flags & O_ACCMODE]) +
                     descriptors(program, end.object) + status_flags(end.flags);

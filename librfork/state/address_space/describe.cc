@@ -11,7 +11,7 @@ namespace {
 
 // The file whose mapping holds the first byte of code.
 std::string executable(const FrozenProgram& program, std::uint64_t start_code) {
-    for (const image::Mapping& mapping : program.image.mappings()) {
+    for (const image::Mapping& mapping : program.image.mappings(program.process)) {
         if (mapping.start <= start_code && start_code < mapping.end)
             return string_at(program, mapping.name);
     }
@@ -23,8 +23,7 @@ std::string command_line(const FrozenProgram& program, std::uint64_t start, std:
     constexpr std::uint64_t enough = 4096;
     if (start >= end)
         return "";
-    std::string memory =
-        frozen_memory(program.fd, program.image, start, std::min(end - start, enough));
+    std::string memory = frozen_memory(program, start, std::min(end - start, enough));
     std::string words;
     for (std::size_t at = 0; at < memory.size();) {
         std::string word = memory.c_str() + at;

@@ -1,4 +1,5 @@
 #include "describe/describe.h"
+#include "base/printable.h"
 
 #include "record.h"
 
@@ -10,7 +11,7 @@ Lines describe_note(const FrozenProgram& program, const image::Record& whole) {
         if (!room.take(record.size, 1))
             return {{"note", malformed}};
         return {{"note " + descriptors(program, record.object.id),
-                 std::string(record.text(), record.size)}};
+                 printable({record.text(), record.size})}};
     });
 }
 
