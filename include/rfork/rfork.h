@@ -93,7 +93,7 @@ RFORK_API int rfork(const char *host);
  * there. Returns RFORK_PARENT (1) in the caller once `path` is complete, RFORK_CHILD (0) in
  * every process started from it, or -1 with errno set, as for rfork(); EEXIST if `path` is there
  * and neither a regular file nor a named pipe. Into a named pipe (mkfifo(3)) the image is written as
- * a stream, as soon as somebody reads there; what comes out is the file, to be made executable, and
+ * a stream, as soon as somebody reads there (ETIMEDOUT if nobody does for $RFORK_TIMEOUT_MS); what comes out is the file, to be made executable, and
  * a stream that was cut short does not run. EPIPE if the reader stops before the end. A program that has children, ended or not, is refused (ENOTSUP), unless
  * RFORK_LEAVE_CHILDREN (below) or RFORK_IGNORE=children says that they stay behind.
  */

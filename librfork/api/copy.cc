@@ -93,7 +93,7 @@ Result<void> map_memory(const capture::Source& source, std::span<const Range> ow
     return {};
 }
 
-// While the other threads stand still. (To read the memory map takes time that grows with the
+// While the program stands still. (To read the memory map takes time that grows with the
 // memory, so it is done then only where it is needed.)
 Result<void> map_shared_memory(const capture::Source& source, std::span<const Range> own,
                                capture::ProcessSnapshot& process) {
@@ -147,7 +147,8 @@ Result<std::uint64_t> freeze_here(const Handover& all) {
     process.departure = reinterpret_cast<std::uint64_t>(&rfork_depart);
     if (Result<void> r = collect(all, *self, process); !r)
         return r.error();
-    if (all.facts.threads.size() > 1 || !excluded_memory().empty())
+    const bool goes_on_meanwhile = all.facts.threads.size() > 1 || all.order.in_background;
+    if (goes_on_meanwhile || !excluded_memory().empty())
         if (Result<void> r = map_shared_memory(*self, own, process); !r)
             return r.error();
     all.mailbox->events.report(CopyEvent::collected);

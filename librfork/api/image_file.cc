@@ -153,14 +153,28 @@ Result<void> give_name(ImageFile& image, int directory, const FreezeOrder& order
     return system_error(error, "cannot give the image its name '" + order.name + "'");
 }
 
-// Waits, as open(2) does, until somebody reads there. All signals are blocked, SIGPIPE too.
+// Waits for somebody who reads there, but not for ever: the program waits, too.
+long open_stream(const FreezeOrder& order, int directory) {
+    constexpr int pause_ms = 10;
+    for (int waited = 0;; waited += pause_ms) {
+        const long fd = arch::syscall(SYS_openat, directory, order.name.c_str(),
+                                      O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+        if (fd >= 0)
+            arch::syscall(SYS_fcntl, fd, F_SETFL, 0);
+        if (fd != -ENXIO || waited >= order.patience_ms)
+            return fd;
+        arch::syscall(SYS_poll, nullptr, 0, pause_ms);
+    }
+}
+
+// All signals are blocked, SIGPIPE too.
 Result<std::uint64_t> write_stream(const FreezeOrder& order, const capture::Snapshot& snapshot,
                                    int directory, image::Progress& progress) {
-    long opened;
-    do
-        opened = arch::syscall(SYS_openat, directory, order.name.c_str(),
-                               O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-    while (opened == -EINTR);
+    const long opened = open_stream(order, directory);
+    if (opened == -ENXIO)
+        return in_directory(order, {ETIMEDOUT, "nobody reads from the named pipe '" + order.name +
+                                                   "': start the reader first, or have more "
+                                                   "patience (RFORK_TIMEOUT_MS)"});
     const UniqueFd fd(opened < 0 ? -1 : int(opened));
     struct stat there;
     if (!fd || fstat(fd.get(), &there) != 0)

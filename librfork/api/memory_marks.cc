@@ -3,6 +3,7 @@
 #include "api/last_error.h"
 #include "api/public.h"
 #include "api/sections.h"
+#include "process/memory.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -125,33 +126,6 @@ Result<void> clear(const Mapping& m, Range range) {
     return {};
 }
 
-// In the copy, mappings of one shared memory are private copies of it, which are all to be the
-// same.
-Result<void> clear_shared(const std::vector<Mapping>& mappings, const Mapping& m, Range part) {
-    const Range in_object{part.start - m.start + m.origin_offset,
-                          part.end - m.start + m.origin_offset};
-    for (const Mapping& other : mappings) {
-        if (other.kind != m.kind || other.object != m.object)
-            continue;
-        const std::uint64_t behind = other.origin_offset + (other.end - other.start);
-        const std::uint64_t from = std::max(in_object.start, other.origin_offset);
-        const std::uint64_t to = std::min(in_object.end, behind);
-        if (from < to)
-            if (Result<void> r = clear(other, {other.start + (from - other.origin_offset),
-                                               other.start + (to - other.origin_offset)});
-                !r)
-                return r;
-    }
-    return {};
-}
-
-Result<void> clear_part(const std::vector<Mapping>& mappings, const Mapping& m, Range named) {
-    const Range part{std::max(named.start, m.start), std::min(named.end, m.end)};
-    if (part.start >= part.end)
-        return {};
-    return m.kind == MappingKind::shared_memory ? clear_shared(mappings, m, part) : clear(m, part);
-}
-
 } // namespace
 
 extern "C" RFORK_API int rfork_exclude(void* address, std::size_t length) {
@@ -174,14 +148,20 @@ std::span<const Range> read_only_memory() {
     return read_only.ranges();
 }
 
+// In the copy, mappings of one shared memory are private copies of it, which are all to be the
+// same.
 Result<void> clear_excluded_memory(const std::vector<Mapping>& mappings) {
+    const std::vector<Range> ranges = capture::with_aliases(mappings, excluded.ranges());
     for (const Mapping& m : mappings) {
         if (m.kind != MappingKind::anonymous && m.kind != MappingKind::shared_memory &&
             m.kind != MappingKind::file_content)
             continue;
-        for (const Range& r : excluded.ranges())
-            if (Result<void> cleared = clear_part(mappings, m, r); !cleared)
-                return cleared;
+        for (const Range& r : ranges) {
+            const Range part{std::max(r.start, m.start), std::min(r.end, m.end)};
+            if (part.start < part.end)
+                if (Result<void> cleared = clear(m, part); !cleared)
+                    return cleared;
+        }
     }
     return {};
 }

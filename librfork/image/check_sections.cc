@@ -139,7 +139,7 @@ Result<void> check_hashes(const Image& image) {
         hashes.offset + hashes.size != closing.offset)
         return damaged("its closing record lies elsewhere than at its end");
     if (front.offset != 0 || front.size != image.header().metadata_offset ||
-        !page_aligned(pages.offset))
+        !page_aligned(pages.offset) || !page_aligned(pages.size))
         return damaged("its parts lie elsewhere than they should");
     if (hashes.size + closing.size > image.header().window.stacks - image.header().window.hashes)
         return damaged("its stub has no room for its checksums");

@@ -1,5 +1,7 @@
 #include "image/check_tables.h"
 
+#include "image/check_sections.h"
+
 #include "image/checks.h"
 
 #include <algorithm>
@@ -82,9 +84,12 @@ Result<void> check_extent(const Extent& extent, const Mapping& mapping) {
     if (extent.at < mapping.start ||
         !fits(extent.at - mapping.start, extent.size(), mapping.end - mapping.start))
         return damaged("an extent belongs to no mapping");
-    if (mapping.kind == MappingKind::vvar)
-        return damaged("an extent belongs to the kernel's own pages");
-    if (mapping.kind == MappingKind::file_content &&
+    if (mapping.kind == MappingKind::vvar || mapping.kind == MappingKind::file_shared ||
+        mapping.kind == MappingKind::shared_memory)
+        return damaged("an extent belongs to a mapping that has none of its own");
+    const bool is_whole =
+        mapping.kind == MappingKind::file_content || mapping.kind == MappingKind::vdso;
+    if (is_whole &&
         (extent.backing != 0 || extent.offset - mapping.file_offset != extent.at - mapping.start))
         return damaged("an extent lies elsewhere than its mapping");
     return {};
@@ -136,6 +141,18 @@ Result<void> check_descriptors(const Image& image, std::uint32_t process) {
     return check_numbers(image, process);
 }
 
+// No byte of the file is in two places, so that who reads all of them comes to an end.
+Result<void> check_sum(const Image& image, const Section& pages) {
+    std::uint64_t sum = 0;
+    for (const Section& s : image.sections())
+        if (holds_extents(s.kind))
+            for (const Extent& extent : image.contents<Extent>(s))
+                sum += extent.backing == 0 ? extent.pages : 0;
+    if (sum > pages.size / page_size)
+        return damaged("its extents are more than its pages");
+    return {};
+}
+
 Result<void> check_shared_memory(const Image& image, const Section& pages) {
     for (const Section& s : image.sections()) {
         if (s.kind != SectionKind::shared_memory)
@@ -160,6 +177,8 @@ Result<void> check_tables(const Image& image) {
     if (auto checked = check_records(image.table<std::byte>(SectionKind::objects)); !checked)
         return checked;
     const Section& pages = *image.section(SectionKind::pages);
+    if (auto checked = check_sum(image, pages); !checked)
+        return checked;
     for (const Process& process : image.processes()) {
         const std::uint32_t id = process.id;
         if (auto checked = check_records(image.table<std::byte>(SectionKind::state, id)); !checked)

@@ -5,8 +5,8 @@
 //
 //   0 ........ program ..... window ................ heap, libraries, [stack] of either
 //                            |
-//                            stub | metadata | parked vDSO | stacks, one a thread | frames
-//                            base   metadata   scratch       stacks           frames     end
+//                     stub | metadata | parked vDSO | hashes | stacks, one a thread | frames
+//                     base   metadata   scratch       hashes   stacks           frames     end
 //
 // Behind the last step the program's own memory is mapped around the window; whoever resumes at the
 // frozen rip unmaps it (arch/x86_64/entry.S), so that nothing of ours remains.

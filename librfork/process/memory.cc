@@ -200,6 +200,28 @@ std::vector<Range> without(Range whole, std::span<const Range> holes) {
     return rest;
 }
 
+std::vector<Range> with_aliases(const std::vector<Mapping>& mappings,
+                                std::span<const Range> ranges) {
+    std::vector<Range> all(ranges.begin(), ranges.end());
+    for (const Range& range : ranges)
+        for (const Mapping& m : mappings) {
+            const Range part{std::max(range.start, m.start), std::min(range.end, m.end)};
+            if (m.kind != MappingKind::shared_memory || part.start >= part.end)
+                continue;
+            const std::uint64_t from = part.start - m.start + m.origin_offset;
+            const std::uint64_t to = part.end - m.start + m.origin_offset;
+            for (const Mapping& other : mappings) {
+                const std::uint64_t begin = std::max(from, other.origin_offset);
+                const std::uint64_t end =
+                    std::min(to, other.origin_offset + (other.end - other.start));
+                if (&other != &m && other.kind == m.kind && other.object == m.object && begin < end)
+                    all.push_back({other.start + (begin - other.origin_offset),
+                                   other.start + (end - other.origin_offset)});
+            }
+        }
+    return all;
+}
+
 Result<void> classify_memory(const Source& source, const std::vector<MemoryMapEntry>& entries,
                              std::span<const Range> own, ProcessSnapshot& process) {
     const std::optional<image::Redirection> redirection =

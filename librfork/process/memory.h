@@ -10,6 +10,10 @@ namespace rfork::capture {
 // What is left of `whole` without the ranges in `holes`, in ascending order.
 std::vector<Range> without(Range whole, std::span<const Range> holes);
 
+// The ranges, and wherever else the same shared memory is mapped.
+std::vector<Range> with_aliases(const std::vector<image::Mapping>& mappings,
+                                std::span<const Range> ranges);
+
 // Fills in process.mappings from `entries`, leaving out `own`, ranges of librfork's working
 // memory.
 Result<void> classify_memory(const Source& source, const std::vector<MemoryMapEntry>& entries,

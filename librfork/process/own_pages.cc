@@ -117,6 +117,8 @@ Result<void> OwnPages::find_pages(const image::Mapping& mapping, std::vector<Ran
             return r;
         break;
     case image::MappingKind::shared_memory:
+        if (Result<void> r = swap_in_use() ? make_readable(mapping) : Result<void>(); !r)
+            return r; // to find out where it ends
         if (Result<void> r = find_resident(range, pages); !r)
             return r;
         break;
@@ -220,10 +222,12 @@ Result<void> OwnPages::find_touched_by_table(Range range, std::vector<Range>& pa
 
 Result<void> find_resident(Range range, std::vector<Range>& pages) {
     if (swap_in_use()) {
-        pages.push_back(range);
+        if (const std::uint64_t end = end_of_file(range); end > range.start)
+            pages.push_back({range.start, end});
         return {};
     }
-    std::vector<unsigned char> resident(64 * 1024);
+    std::vector<unsigned char> resident(
+        std::min<std::uint64_t>(64 * 1024, (range.end - range.start) / page));
     for (std::uint64_t at = range.start; at < range.end;) {
         std::uint64_t size = resident.size() * page;
         if (size > range.end - at)

@@ -30,6 +30,10 @@ Error failed(int error) {
 }
 
 Result<void> replace(const image::Mapping& m, Range part) {
+    if (m.flags & image::mapping_sealed)
+        return Error{ENOTSUP, "shared memory of the process is sealed (mseal(2)), and so cannot be "
+                              "copied while the program goes on, which an image cannot carry yet: "
+                              "leave it unsealed"};
     const std::uint64_t size = part.size();
     void* old = reinterpret_cast<void*>(part.start);
     void* fresh = mmap(nullptr, size, PROT_READ | PROT_WRITE,
@@ -70,7 +74,7 @@ Result<bool> has_shared_memory(std::span<const Range> own) {
 Result<void> make_private(const std::vector<image::Mapping>& mappings,
                           std::span<const Range> read_only, std::span<const Range> anyway) {
     std::vector<Range> whole; // the pages that are to be private in any case
-    for (const Range& r : anyway)
+    for (const Range& r : with_aliases(mappings, anyway))
         whole.push_back({r.start / page * page, (r.end + page - 1) / page * page});
     std::vector<Range> steady; // the pages that are read-only as a whole
     for (const Range& r : read_only) {

@@ -77,11 +77,13 @@ int main(int argc, char **argv) {
     const int fd = memfd("only mapped", 8 * PAGE), ends = memfd("ends early", 2 * PAGE);
     unsigned char *file = map(8 * PAGE, 0, fd, 0), *part = map(3 * PAGE, 0, fd, 5 * PAGE);
     unsigned char *longer = map(4 * PAGE, 0, ends, 0);
-    CHECK(close(fd) == 0 && close(ends) == 0);
     fill(file + 2 * PAGE, 4 * PAGE, 3);
     fill(longer, 2 * PAGE, 4);
+    unsigned char *unseen = mmap(NULL, 4 * PAGE, PROT_NONE, MAP_SHARED, ends, 0);
+    CHECK(unseen != MAP_FAILED); /* says nothing of where the memory ends */
     unsigned char *named = map(PAGE, MAP_ANONYMOUS, -1, 0); /* neither twice nor anything else */
     fill(named, PAGE, 5);
+    CHECK(close(fd) == 0 && close(ends) == 0);
 
     pthread_t thread;
     counter[0] = (void *)(whole + 40 * PAGE);
@@ -89,7 +91,8 @@ int main(int argc, char **argv) {
     if (!strcmp(mode, "threads"))
         CHECK(pthread_create(&thread, NULL, count, NULL) == 0);
     if (!strcmp(mode, "exclude"))
-        CHECK(rfork_exclude(tail + PAGE, 2 * PAGE) == 0);
+        CHECK(rfork_exclude(tail + PAGE, 2 * PAGE) == 0 &&
+              rfork_readonly(whole, PAGES * PAGE) == 0);
 
     freeze();
 

@@ -6,7 +6,6 @@
 #include "objects/descriptors.h"
 
 #include <algorithm>
-#include <sys/mman.h>
 
 namespace rfork::kinds {
 namespace {
@@ -18,14 +17,15 @@ using image::Mapping;
 
 constexpr std::uint64_t page = image::page_size;
 
-// How much of a mapping its memory has. What cannot be read is taken to be there.
-std::uint64_t size_of(const Source& source, const Mapping& m) {
+// How much of a mapping its memory has. (Nothing is looked at that need not be: to look at a hole
+// of the memory fills it.)
+std::uint64_t size_of(const Source& source, const Mapping& m, bool is_memfd) {
     auto is_there = [&](std::uint64_t pages) { // so many
         char byte;
         return pages == 0 || source.read_memory(m.start + (pages - 1) * page, &byte, 1) == 1;
     };
     const std::uint64_t all = (m.end - m.start) / page;
-    if (!(m.prot & PROT_READ) || is_there(all))
+    if (!is_memfd || is_there(all))
         return all * page;
     std::uint64_t there = 0, missing = all;
     while (missing - there > 1) {
@@ -35,12 +35,16 @@ std::uint64_t size_of(const Source& source, const Mapping& m) {
     return there * page;
 }
 
+bool is_memfd(const SharedMemory& memory) {
+    return memory.name.compare(0, 7, "/memfd:") == 0;
+}
+
 std::uint64_t size_of(const Source& source, const ProcessSnapshot& process,
                       const SharedMemory& memory) {
     std::uint64_t size = 0;
     for (const Mapping& m : process.mappings)
         if (m.object == memory.id)
-            size = std::max(size, m.origin_offset + size_of(source, m));
+            size = std::max(size, m.origin_offset + size_of(source, m, is_memfd(memory)));
     return size;
 }
 
@@ -56,11 +60,10 @@ std::string name_of_memfd(const std::string& shown) {
 
 void add_shared_memory(const Source& source, ProcessSnapshot& process) {
     for (const SharedMemory& memory : process.all.shared_memory) {
-        const bool is_memfd = memory.name.compare(0, 7, "/memfd:") == 0;
         SharedMemoryRecord record{};
         record.object = object_header(
-            memory.id, is_memfd ? process.all.strings.add(name_of_memfd(memory.name)) : 0);
-        record.type = is_memfd ? SharedMemoryType::memfd : SharedMemoryType::anonymous;
+            memory.id, is_memfd(memory) ? process.all.strings.add(name_of_memfd(memory.name)) : 0);
+        record.type = is_memfd(memory) ? SharedMemoryType::memfd : SharedMemoryType::anonymous;
         record.size = size_of(source, process, memory);
         process.all.objects.add(image::Kind::shared_memory, record);
     }
