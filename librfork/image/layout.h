@@ -2,16 +2,10 @@
 #pragma once
 
 #include "image/core_view.h"
+#include "image/page_layout.h"
 #include "snapshot/snapshot.h"
 
 namespace rfork::image {
-
-// A part of the file that holds page data, and the memory they are read from.
-struct Stored {
-    Extent extent; // of a process or an object
-    capture::PageSource* pages;
-    std::uint64_t address;
-};
 
 // Everything about an image but its page data and their hashes; from a snapshot alone, so it is
 // decided before the first byte is written.
