@@ -65,18 +65,9 @@ std::vector<Line> describe_file(const std::string& path, int fd, const image::Im
 }
 
 Result<void> verify(const std::string& path, int fd, const image::Image& image) {
-    Result<image::PageVerifier> verifier = image::PageVerifier::open(fd, image);
-    if (!verifier)
-        return verifier.error();
     Progress progress("verifying " + printable(path));
-    for (;;) {
-        const Result<std::optional<std::uint64_t>> done = verifier->next();
-        if (!done)
-            return done.error();
-        if (!*done)
-            return {};
-        progress.at_byte(**done, verifier->all());
-    }
+    return image::verify_pages(
+        fd, image, [&](std::uint64_t done, std::uint64_t all) { progress.at_byte(done, all); });
 }
 
 Error about(const std::string& path, const Error& error) {

@@ -1,15 +1,14 @@
 #include "describe/describe.h"
 
-#include <algorithm>
-#include <span>
-
 #include "base/printable.h"
 #include "format/records/signal_actions.h"
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <ctime>
 #include <fcntl.h>
+#include <span>
 
 namespace rfork::tool {
 

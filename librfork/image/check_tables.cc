@@ -1,7 +1,6 @@
 #include "image/check_tables.h"
 
 #include "image/check_sections.h"
-
 #include "image/checks.h"
 
 #include <algorithm>

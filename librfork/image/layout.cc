@@ -116,6 +116,7 @@ Section simple(SectionKind kind, const char* name, bool must_understand, std::ui
     std::memcpy(s.name, name, std::strlen(name));
     return s;
 }
+
 void fill_header(const Snapshot& snapshot, Header& h) {
     std::memcpy(h.magic, magic, sizeof magic);
     h.version = format_version;

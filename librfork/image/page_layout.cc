@@ -54,6 +54,7 @@ Result<std::vector<Range>> runs_of(capture::PageSource& source, const std::vecto
     }
     return runs;
 }
+
 class PageLayout {
   public:
     explicit PageLayout(std::vector<Stored>& stored) : stored_(stored) {}

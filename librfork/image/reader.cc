@@ -264,17 +264,4 @@ Result<std::optional<std::uint64_t>> PageVerifier::next() {
     return std::optional(done_);
 }
 
-Result<void> verify_pages(int fd, const Image& image) {
-    Result<PageVerifier> verifier = PageVerifier::open(fd, image);
-    if (!verifier)
-        return verifier.error();
-    for (;;) {
-        const Result<std::optional<std::uint64_t>> done = verifier->next();
-        if (!done)
-            return done.error();
-        if (!*done)
-            return {};
-    }
-}
-
 } // namespace rfork::image

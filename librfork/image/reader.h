@@ -155,8 +155,7 @@ Result<Image> read_image(int fd);
 // The hashes of all extents, one section of extents after the other.
 Result<std::vector<std::uint64_t>> read_hashes(int fd, const Image& image);
 
-// Tells, extent by extent, that memory is what was written; for those who want to tell how far they
-// are.
+// Tells, extent by extent, that memory is what was written.
 class PageVerifier {
   public:
     static Result<PageVerifier> open(int fd, const Image& image);
@@ -175,6 +174,23 @@ class PageVerifier {
     HashUnit unit_;
 };
 
-Result<void> verify_pages(int fd, const Image& image);
+// All of it. `tell` learns, after each extent, how many of how many bytes are verified.
+template <class Tell>
+Result<void> verify_pages(int fd, const Image& image, Tell tell) {
+    Result<PageVerifier> verifier = PageVerifier::open(fd, image);
+    if (!verifier)
+        return verifier.error();
+    for (;;) {
+        const Result<std::optional<std::uint64_t>> done = verifier->next();
+        if (!done)
+            return done.error();
+        if (!*done)
+            return {};
+        tell(**done, verifier->all());
+    }
+}
+inline Result<void> verify_pages(int fd, const Image& image) {
+    return verify_pages(fd, image, [](std::uint64_t, std::uint64_t) {});
+}
 
 } // namespace rfork::image
