@@ -48,9 +48,9 @@ enum class SectionKind : std::uint16_t {
     processes,     // Process[]
     objects,       // records of what processes refer to, and may share
     state,         // records of the process `owner`
-    mappings,      // Mapping[] of the process `owner`
+    mappings,      // Mapping[] of the process `owner`; 0: where shared memory is made
     extents,       // Extent[] of the process `owner`
-    descriptors,   // Descriptor[] of the process `owner` (format/object.h)
+    descriptors,   // Descriptor[] of the process `owner` (format/object.h); 0: where files wait
     shared_memory, // Extent[] of the object `owner`
     backings,      // Backing[]: where extents may lie beside this file
     strings,
@@ -97,6 +97,10 @@ enum PrivateDescriptor : unsigned {
     fd_stream0, // the standard streams the image was started with
     fd_stream1,
     fd_stream2,
+    fd_ready_in, // where the first of several processes hears of the others; else -1
+    fd_ready_out,
+    fd_go_in, // and the others of it
+    fd_go_out,
     private_descriptors
 };
 
@@ -140,9 +144,10 @@ struct Closing {
 };
 inline constexpr char closing_magic[8] = {'r', 'f', 'o', 'r', 'k', 'e', 'n', 'd'};
 
-// As the frozen processes' own pid namespace had the numbers.
+// As the frozen processes' own pid namespace had the numbers. All descend from the first, and stand
+// behind their parents.
 struct Process {
-    std::uint32_t id; // from 1, ascending
+    std::uint32_t id; // from 1, ascending; 0 is nobody, who has what is made for all of them
     std::int32_t pid;
     std::int32_t parent;
     std::int32_t process_group;
@@ -216,7 +221,7 @@ struct Extent {
     std::uint64_t end() const { return at + size(); }
 };
 
-static_assert(sizeof(Header) == 208 && sizeof(Section) == 40 && sizeof(Closing) == 40 &&
+static_assert(sizeof(Header) == 224 && sizeof(Section) == 40 && sizeof(Closing) == 40 &&
               sizeof(Process) == 24 && sizeof(Mapping) == 56 && sizeof(Backing) == 48 &&
               sizeof(Extent) == 24);
 

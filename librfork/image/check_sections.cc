@@ -3,8 +3,10 @@
 #include "base/printable.h"
 #include "image/checks.h"
 
+#include <algorithm>
 #include <cstring>
 #include <elf.h>
+#include <utility>
 
 namespace rfork::image {
 namespace {
@@ -92,11 +94,14 @@ Result<void> check_common(const Image& image) {
     return {};
 }
 
-// What each process has, and nobody else.
+// What each process has, and nobody else; of two sorts there may be one that belongs to nobody.
 Result<void> check_owned(const Image& image) {
     for (SectionKind kind : {SectionKind::state, SectionKind::mappings, SectionKind::extents,
                              SectionKind::descriptors}) {
-        if (image.sections(kind).size() != image.processes().size())
+        const bool may_be_common =
+            kind == SectionKind::mappings || kind == SectionKind::descriptors;
+        const std::size_t common = may_be_common ? image.sections(kind, 0).size() : 0;
+        if (common > 1 || image.sections(kind).size() != image.processes().size() + common)
             return missing_or_twice("of a process");
         for (const Process& process : image.processes())
             if (image.sections(kind, process.id).size() != 1)
@@ -117,9 +122,22 @@ Result<void> check_processes(const Image& image) {
     if (image.processes().empty() || image.processes().size() > limit)
         return damaged("it holds no process, or too many");
     std::uint32_t id = 0;
-    for (const Process& process : image.processes())
+    std::vector<std::pair<std::int32_t, std::uint32_t>> pids; // and ids
+    for (const Process& process : image.processes()) {
         if (process.id != ++id)
             return damaged("its processes are out of order");
+        pids.emplace_back(process.pid, id);
+    }
+    std::sort(pids.begin(), pids.end());
+    for (std::size_t i = 1; i < pids.size(); ++i)
+        if (pids[i].first == pids[i - 1].first)
+            return damaged("two of its processes have the same pid");
+    for (const Process& process : image.processes().subspan(1)) {
+        const auto parent =
+            std::lower_bound(pids.begin(), pids.end(), std::pair(process.parent, 0u));
+        if (parent == pids.end() || parent->first != process.parent || parent->second >= process.id)
+            return damaged("one of its processes does not descend from the first");
+    }
     return {};
 }
 

@@ -5,10 +5,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <sys/mman.h>
 
 namespace rfork::image {
 namespace {
+
+constexpr std::uint32_t nobody = 0;
 
 Result<void> check_strings(std::span<const std::byte> strings) {
     if (strings.empty() || strings.front() != std::byte{} || strings.back() != std::byte{})
@@ -115,13 +118,16 @@ Result<void> check_extents(const Image& image, std::uint32_t process, const Sect
     return {};
 }
 
-// Each once, and none that the stub needs.
+// Each once, and none that the stub needs, or that is common.
 Result<void> check_numbers(const Image& image, std::uint32_t process) {
     std::vector<std::int32_t> numbers;
     for (const Descriptor& d : image.descriptors(process))
         numbers.push_back(d.fd);
-    numbers.insert(numbers.end(), std::begin(image.header().descriptors),
-                   std::end(image.header().descriptors));
+    if (process != nobody)
+        for (const Descriptor& d : image.descriptors(nobody))
+            numbers.push_back(d.fd);
+    std::copy_if(std::begin(image.header().descriptors), std::end(image.header().descriptors),
+                 std::back_inserter(numbers), [](std::int32_t number) { return number >= 0; });
     std::sort(numbers.begin(), numbers.end());
     if (std::adjacent_find(numbers.begin(), numbers.end()) != numbers.end())
         return damaged("a descriptor is there twice");
@@ -138,6 +144,31 @@ Result<void> check_descriptors(const Image& image, std::uint32_t process) {
         last = &d;
     }
     return check_numbers(image, process);
+}
+
+// Where none of the processes has anything.
+Result<void> check_common_memory(const Image& image, std::uint32_t process) {
+    const std::span<const Mapping> own = image.mappings(process);
+    auto mapping = own.begin();
+    for (const Mapping& common : image.mappings(nobody)) {
+        while (mapping != own.end() && mapping->end <= common.start)
+            ++mapping;
+        if (mapping != own.end() && mapping->start < common.end)
+            return damaged("shared memory is made where a process has something else");
+    }
+    return {};
+}
+
+Result<void> check_common_tables(const Image& image, const Section& pages) {
+    if (auto checked = check_mappings(image, nobody, pages); !checked)
+        return checked;
+    std::uint32_t last = 0;
+    for (const Mapping& m : image.mappings(nobody)) {
+        if (m.kind != MappingKind::shared_memory || m.object <= last)
+            return damaged("what is no shared memory is made like it, or twice");
+        last = m.object;
+    }
+    return check_descriptors(image, nobody);
 }
 
 // No byte of the file is in two places, so that who reads all of them comes to an end.
@@ -178,11 +209,15 @@ Result<void> check_tables(const Image& image) {
     const Section& pages = *image.section(SectionKind::pages);
     if (auto checked = check_sum(image, pages); !checked)
         return checked;
+    if (auto checked = check_common_tables(image, pages); !checked)
+        return checked;
     for (const Process& process : image.processes()) {
         const std::uint32_t id = process.id;
         if (auto checked = check_records(image.table<std::byte>(SectionKind::state, id)); !checked)
             return checked;
         if (auto checked = check_mappings(image, id, pages); !checked)
+            return checked;
+        if (auto checked = check_common_memory(image, id); !checked)
             return checked;
         if (auto checked = check_extents(image, id, pages); !checked)
             return checked;

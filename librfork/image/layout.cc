@@ -81,21 +81,37 @@ class Metadata {
     std::vector<std::uint8_t> bytes_;
 };
 
-std::size_t count_sections(const Snapshot& snapshot, const std::vector<Owned>& all) {
+// What is made before the processes are: tables of nobody, and left out if they are empty.
+struct CommonTables {
+    std::vector<Descriptor> descriptors;
+    std::vector<Mapping> mappings;
+};
+
+std::size_t count_sections(const Snapshot& snapshot, const std::vector<Owned>& all,
+                           const CommonTables& common) {
     constexpr std::size_t of_metadata = 3; // processes, objects, strings
     constexpr std::size_t others = 4;      // front, pages, hashes, closing record
     constexpr std::size_t in_each = 4;     // state, mappings, descriptors, core view
-    return of_metadata + others + in_each * snapshot.processes.size() + all.size();
+    return of_metadata + others + in_each * snapshot.processes.size() + all.size() +
+           !common.descriptors.empty() + !common.mappings.empty();
 }
 
-Metadata metadata_of(const Snapshot& snapshot, const std::vector<Owned>& all, const Window& window,
-                     std::uint64_t offset) {
-    Metadata metadata(offset, count_sections(snapshot, all));
+Metadata metadata_of(const Snapshot& snapshot, const std::vector<Owned>& all,
+                     const CommonTables& common, const Window& window, std::uint64_t offset) {
+    Metadata metadata(offset, count_sections(snapshot, all, common));
     metadata.add(SectionKind::processes, 0, "processes", table_of_processes(snapshot));
     metadata.add(SectionKind::objects, 0, "objects", snapshot.objects.bytes());
     std::uint32_t id = 0;
     for (const capture::ProcessSnapshot& process : snapshot.processes)
         metadata.add(SectionKind::state, ++id, "state", state_of(process, window));
+    if (!common.descriptors.empty())
+        metadata.add(SectionKind::descriptors, 0, "common files", common.descriptors);
+    id = 0;
+    for (const capture::ProcessSnapshot& process : snapshot.processes)
+        metadata.add(SectionKind::descriptors, ++id, "descriptors", table_of_descriptors(process));
+    metadata.add(SectionKind::strings, 0, "strings", snapshot.strings.bytes());
+    if (!common.mappings.empty())
+        metadata.add(SectionKind::mappings, 0, "common memory", common.mappings);
     for (const Owned& owned : all)
         if (owned.kind == SectionKind::extents)
             metadata.add(SectionKind::mappings, owned.id, "mappings", owned.mappings);
@@ -103,10 +119,6 @@ Metadata metadata_of(const Snapshot& snapshot, const std::vector<Owned>& all, co
         metadata.add(owned.kind, owned.id,
                      owned.kind == SectionKind::extents ? "extents" : "shared memory",
                      owned.extents);
-    id = 0;
-    for (const capture::ProcessSnapshot& process : snapshot.processes)
-        metadata.add(SectionKind::descriptors, ++id, "descriptors", table_of_descriptors(process));
-    metadata.add(SectionKind::strings, 0, "strings", snapshot.strings.bytes());
     return metadata;
 }
 
@@ -128,7 +140,6 @@ void fill_header(const Snapshot& snapshot, Header& h) {
     h.id = snapshot.id;
     h.secret = snapshot.ticket.secret;
     h.created = snapshot.created;
-    choose_private_descriptors(snapshot, h);
 }
 
 // One of each process, one behind the other; returns where the last ends.
@@ -187,18 +198,21 @@ Result<Layout> lay_out(const Snapshot& snapshot, std::uint64_t stub_size) {
     if (!data)
         return data.error();
     fill_header(snapshot, h);
+    CommonTables common{choose_descriptors(snapshot, h), common_mappings(snapshot)};
     h.metadata_offset = stub_offset + stub_size;
     // Its size does not depend on what is in it, so the window can be planned first.
-    h.metadata_size = metadata_of(snapshot, data->owned, {}, h.metadata_offset).size();
+    h.metadata_size = metadata_of(snapshot, data->owned, common, {}, h.metadata_offset).size();
     const Result<Window> window =
         plan_window(snapshot, stub_size, h.metadata_size,
                     data->stored.size() * sizeof(std::uint64_t) + sizeof(Closing));
     if (!window)
         return window.error();
     h.window = *window;
+    if (Result<void> r = place_common_mappings(snapshot, h.window, common.mappings); !r)
+        return r.error();
     place_the_rest(snapshot, *data, layout);
 
-    Metadata metadata = metadata_of(snapshot, data->owned, h.window, h.metadata_offset);
+    Metadata metadata = metadata_of(snapshot, data->owned, common, h.window, h.metadata_offset);
     metadata.sections.insert(metadata.sections.begin(),
                              simple(SectionKind::front, "front", true, 0, h.metadata_offset));
     layout.sections.insert(layout.sections.begin(), metadata.sections.begin(),

@@ -15,6 +15,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
+#include <sys/mman.h>
 
 namespace rfork::image {
 namespace {
@@ -25,20 +27,24 @@ using capture::Snapshot;
 constexpr std::uint64_t stack_size = 128 * 1024;
 constexpr std::uint64_t guard = 1024 * 1024; // between the window and anything else
 
+void sort_by_address(std::vector<Range>& ranges) {
+    std::sort(ranges.begin(), ranges.end(),
+              [](const Range& a, const Range& b) { return a.start < b.start; });
+}
+
 // What any of the processes has, by address.
 std::vector<Range> taken_by(const Snapshot& snapshot) {
     std::vector<Range> taken;
     for (const capture::ProcessSnapshot& process : snapshot.processes)
         for (const Mapping& m : process.mappings)
             taken.push_back({m.start, m.end});
-    std::sort(taken.begin(), taken.end(),
-              [](const Range& a, const Range& b) { return a.start < b.start; });
+    sort_by_address(taken);
     return taken;
 }
 
 // First fit in a part of the address space where a fresh exec has nothing, else anywhere between
 // what the processes have, but not at the ends: one place for all of them.
-Result<std::uint64_t> find_window(const std::vector<Range>& taken, std::uint64_t size) {
+Result<std::uint64_t> find_room(const std::vector<Range>& taken, std::uint64_t size) {
     struct {
         std::uint64_t start, end;
     } const zones[] = {{arch::window_search_start, arch::window_search_end},
@@ -57,6 +63,7 @@ Result<std::uint64_t> find_window(const std::vector<Range>& taken, std::uint64_t
     }
     return Error{ENOMEM, "the process leaves no room in its address space for the resume code"};
 }
+
 // What the threads but the first need of the window, in the process that needs most.
 struct Rooms {
     std::uint64_t stacks = 0;
@@ -89,25 +96,117 @@ Rooms rooms_for_threads(const Snapshot& snapshot) {
     }
     return most;
 }
+// Numbers that no process uses, in ascending order.
+class FreeNumbers {
+  public:
+    explicit FreeNumbers(const Snapshot& snapshot) {
+        for (const capture::ProcessSnapshot& process : snapshot.processes) {
+            used_.insert(used_.end(), process.numbers.begin(), process.numbers.end());
+            for (const Descriptor& d : process.descriptors)
+                used_.push_back(d.fd);
+        }
+        std::sort(used_.begin(), used_.end());
+    }
+    int next() {
+        while (std::binary_search(used_.begin(), used_.end(), next_))
+            ++next_;
+        return next_++;
+    }
+
+  private:
+    std::vector<int> used_;
+    int next_ = 3;
+};
+
+std::vector<std::uint32_t> objects_with_descriptors(const Snapshot& snapshot) {
+    std::vector<std::uint32_t> objects;
+    for (const capture::ProcessSnapshot& process : snapshot.processes)
+        for (const Descriptor& d : process.descriptors)
+            objects.push_back(d.object);
+    std::sort(objects.begin(), objects.end());
+    objects.erase(std::unique(objects.begin(), objects.end()), objects.end());
+    return objects;
+}
+
+// By object.
+std::vector<Mapping> mappings_of_shared_memory(const Snapshot& snapshot) {
+    std::vector<Mapping> all;
+    for (const capture::ProcessSnapshot& process : snapshot.processes)
+        std::copy_if(process.mappings.begin(), process.mappings.end(), std::back_inserter(all),
+                     [](const Mapping& m) { return m.kind == MappingKind::shared_memory; });
+    std::sort(all.begin(), all.end(),
+              [](const Mapping& a, const Mapping& b) { return a.object < b.object; });
+    return all;
+}
+
+bool is_memfd(const Snapshot& snapshot, std::uint32_t object) {
+    const auto memory = std::lower_bound(
+        snapshot.shared_memory.begin(), snapshot.shared_memory.end(), object,
+        [](const capture::SharedMemory& m, std::uint32_t id) { return m.id < id; });
+    return memory != snapshot.shared_memory.end() && memory->id == object && memory->is_memfd();
+}
+
+// The part of an object that is mapped by any of them.
+Mapping part_of(std::span<const Mapping> mappings) {
+    auto end_of = [](const Mapping& m) { return m.origin_offset + (m.end - m.start); };
+    Mapping part = mappings.front();
+    std::uint64_t end = 0;
+    for (const Mapping& m : mappings) {
+        part.origin_offset = std::min(part.origin_offset, m.origin_offset);
+        end = std::max(end, end_of(m));
+    }
+    part.end = part.start + (end - part.origin_offset);
+    part.prot = PROT_READ | PROT_WRITE;
+    part.flags &= mapping_noreserve;
+    return part;
+}
 } // namespace
 
-void choose_private_descriptors(const Snapshot& snapshot, Header& header) {
-    auto is_used = [&](int number) {
-        return std::any_of(
-            snapshot.processes.begin(), snapshot.processes.end(),
-            [number](const capture::ProcessSnapshot& process) {
-                return std::binary_search(process.numbers.begin(), process.numbers.end(), number) ||
-                       std::any_of(process.descriptors.begin(), process.descriptors.end(),
-                                   [number](const Descriptor& d) { return d.fd == number; });
-            });
-    };
-    int next = 3;
-    for (std::int32_t& number : header.descriptors) {
-        while (is_used(next))
-            ++next;
-        number = next++;
-    }
+std::vector<Descriptor> choose_descriptors(const Snapshot& snapshot, Header& header) {
+    const bool several = snapshot.processes.size() > 1;
+    FreeNumbers free(snapshot);
+    for (unsigned i = 0; i < private_descriptors; ++i)
+        header.descriptors[i] = several || i < fd_ready_in ? free.next() : -1;
+    std::vector<Descriptor> common;
+    if (several)
+        for (std::uint32_t object : objects_with_descriptors(snapshot))
+            common.push_back({free.next(), descriptor_close_on_exec, object, 0});
+    return common;
 }
+
+std::vector<Mapping> common_mappings(const Snapshot& snapshot) {
+    const std::vector<Mapping> all = mappings_of_shared_memory(snapshot);
+    std::vector<Mapping> common;
+    for (auto first = all.begin(); first != all.end();) {
+        const auto last = std::find_if(first, all.end(),
+                                       [&](const Mapping& m) { return m.object != first->object; });
+        if (last - first > 1 || is_memfd(snapshot, first->object))
+            common.push_back(part_of({first, last}));
+        first = last;
+    }
+    return common;
+}
+
+Result<void> place_common_mappings(const Snapshot& snapshot, const Window& window,
+                                   std::vector<Mapping>& common) {
+    std::uint64_t size = 0;
+    for (const Mapping& m : common)
+        size += m.end - m.start;
+    std::vector<Range> taken = taken_by(snapshot);
+    taken.push_back({window.base, window.end});
+    sort_by_address(taken);
+    const Result<std::uint64_t> base = size ? find_room(taken, size) : 0;
+    if (!base)
+        return base.error();
+    std::uint64_t at = *base;
+    for (Mapping& m : common) {
+        const std::uint64_t length = m.end - m.start;
+        m.start = at;
+        m.end = at += length;
+    }
+    return {};
+}
+
 Result<Window> plan_window(const Snapshot& snapshot, std::uint64_t stub_size,
                            std::uint64_t metadata_size, std::uint64_t behind_pages) {
     const std::uint64_t scratch = stub_size + page_up(metadata_size);
@@ -116,7 +215,7 @@ Result<Window> plan_window(const Snapshot& snapshot, std::uint64_t stub_size,
     const Rooms rooms = rooms_for_threads(snapshot);
     const std::uint64_t frames = stacks + rooms.stacks + stack_size;
     const std::uint64_t size = frames + rooms.frames;
-    const Result<std::uint64_t> base = find_window(taken_by(snapshot), size);
+    const Result<std::uint64_t> base = find_room(taken_by(snapshot), size);
     if (!base)
         return base.error();
     return Window{*base,          *base + stub_size, *base + scratch, *base + hashes,

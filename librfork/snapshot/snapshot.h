@@ -118,6 +118,8 @@ struct SharedMemory {
     std::uint32_t id;            // of the object
     std::uint64_t device, inode; // by which the kernel knows it
     std::string name;            // as it is shown
+
+    bool is_memfd() const { return name.starts_with("/memfd:"); }
 };
 
 struct Snapshot;

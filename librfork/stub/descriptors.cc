@@ -43,7 +43,9 @@ void close_all_descriptors(int but) {
 
 void renumber_private_descriptors(Stub& stub) {
     const std::int32_t(&numbers)[image::private_descriptors] = stub.header->descriptors;
-    int now[image::private_descriptors] = {stub.image_fd, stub.status_fd, stub.spool_fd, 0, 1, 2};
+    int now[image::private_descriptors] = {
+        stub.image_fd, stub.status_fd, stub.spool_fd, 0,          1, 2,
+        stub.ready_in, stub.ready_out, stub.go_in,    stub.go_out};
     int floor = 3;
     for (int number : numbers)
         if (number >= floor)
@@ -55,7 +57,7 @@ void renumber_private_descriptors(Stub& stub) {
         if (now[i] < 0)
             continue;
         const long fd = arch::syscall(__NR_fcntl, now[i], F_DUPFD_CLOEXEC, floor);
-        if (fd == -EBADF && i >= image::fd_stream0) {
+        if (fd == -EBADF && i >= image::fd_stream0 && i <= image::fd_stream2) {
             now[i] = -1; // started with that stream closed
             continue;
         }
@@ -92,17 +94,20 @@ void renumber_private_descriptors(Stub& stub) {
     stub.spool_fd = now[image::fd_spool];
     for (unsigned i = 0; i < 3; ++i)
         stub.stream_fd[i] = now[image::fd_stream0 + i];
+    stub.ready_in = now[image::fd_ready_in];
+    stub.ready_out = now[image::fd_ready_out];
+    stub.go_in = now[image::fd_go_in];
+    stub.go_out = now[image::fd_go_out];
 }
 
-void close_private_descriptors(Stub& stub) {
-    for (int number : stub.header->descriptors)
-        arch::syscall(__NR_close, number);
+namespace {
+
+Descriptors descriptors_of(const Stub& stub, const image::Process& process) {
+    return table<image::Descriptor>(stub, image::SectionKind::descriptors, process.id);
 }
 
-// The table is in the order of the objects.
-Descriptors descriptors_of(const Stub& stub, std::uint32_t object) {
-    const Descriptors all =
-        table<image::Descriptor>(stub, image::SectionKind::descriptors, stub.process->id);
+// A table is in the order of the objects.
+Descriptors part_for(Descriptors all, std::uint32_t object) {
     std::size_t first = 0, behind = all.size();
     while (first < behind) {
         const std::size_t middle = first + (behind - first) / 2;
@@ -115,6 +120,19 @@ Descriptors descriptors_of(const Stub& stub, std::uint32_t object) {
     while (last < all.size() && all[last].object == object)
         ++last;
     return all.subspan(first, last - first);
+}
+
+} // namespace
+
+void close_private_descriptors(Stub& stub) {
+    for (int number : stub.header->descriptors)
+        arch::syscall(__NR_close, number);
+    for (const image::Descriptor& d : descriptors_of(stub, stub.nobody))
+        arch::syscall(__NR_close, d.fd);
+}
+
+Descriptors descriptors_of(const Stub& stub, std::uint32_t object) {
+    return part_for(descriptors_of(stub, *stub.process), object);
 }
 
 int set_aside(const Stub& stub, int fd, Descriptors descriptors, const char* name) {
@@ -153,9 +171,25 @@ void place(const Stub& stub, int opened, const image::ObjectHeader& object) {
     place(stub, opened, descriptors_of(stub, object.id), string_at(stub, object.name));
 }
 
+// A standard stream that the image was started without is not there.
+void take_descriptors(const Stub& stub) {
+    const Descriptors common = descriptors_of(stub, stub.nobody);
+    for (const image::Descriptor& d : descriptors_of(stub, *stub.process)) {
+        const Descriptors made = part_for(common, d.object);
+        const long r = made.empty() ? -EINVAL
+                                    : arch::syscall(__NR_dup3, made.front().fd, d.fd,
+                                                    descriptor_flags(d, O_CLOEXEC));
+        if (r == -EINVAL)
+            fail(stub, EBADMSG, "the image has a descriptor of something that is not made");
+        if (r < 0 && arch::syscall(__NR_fcntl, made.front().fd, F_GETFD) >= 0)
+            fail(stub, int(-r),
+                 "cannot open a descriptor at the program's number (raise the limit on open files, "
+                 "ulimit -n)");
+    }
+}
+
 void close_temporary_descriptors(const Stub& stub) {
-    for (const image::Descriptor& d :
-         table<image::Descriptor>(stub, image::SectionKind::descriptors, stub.process->id))
+    for (const image::Descriptor& d : descriptors_of(stub, *stub.process))
         if (d.flags & image::descriptor_until_resumed)
             arch::syscall(__NR_close, d.fd);
 }

@@ -85,24 +85,33 @@ bool is_soon_taken(int number) {
     return number > own_pid() && number - own_pid() < soon;
 }
 
-// All tids but the one which is `mine`.
-bool tids_are_free(const Stub& stub, int mine) {
-    Records records(stub);
-    while (const image::RecordHeader* record = records.next()) {
-        if (record->kind != image::Kind::thread)
-            continue;
-        const int tid = as<kinds::ThreadRecord>(*record).tid;
-        if (tid != mine && (!is_free(tid) || (is_soon_taken(tid) && mine != own_pid())))
+bool will_be_free(int number, int mine) {
+    return number == mine || (is_free(number) && (!is_soon_taken(number) || mine == own_pid()));
+}
+
+// All numbers that the processes and their threads had, but `mine`.
+bool ids_are_free(const Stub& stub, int mine) {
+    for (const image::Process& process : processes_of(stub)) {
+        if (!will_be_free(process.pid, mine))
             return false;
+        Records records(stub, process);
+        while (const image::RecordHeader* record = records.next())
+            if (record->kind == image::Kind::thread &&
+                !will_be_free(as<kinds::ThreadRecord>(*record).tid, mine))
+                return false;
     }
     return true;
 }
 
-// Threads would have to be made with a right that a user namespace takes away, as the clocks may.
+bool makes_others(const Stub& stub, const ProcessRecord& record) {
+    return record.threads > 1 || are_several(stub);
+}
+
+// Others would have to be made with a right that a user namespace takes away, as the clocks may.
 bool has_the_pid(const Stub& stub, const ProcessRecord& record) {
     return record.pid == own_pid() &&
-           (record.threads == 1 ||
-            ((stub.rights.effective & bit(cap_sys_admin)) && tids_are_free(stub, record.pid)));
+           (!makes_others(stub, record) ||
+            ((stub.rights.effective & bit(cap_sys_admin)) && ids_are_free(stub, record.pid)));
 }
 
 bool has_terminal() {
@@ -167,7 +176,7 @@ class ProcessMaker {
   private:
     long by_right() {
         if (!may_choose_pids(stub_.rights) || !is_free(record_.pid) ||
-            !tids_are_free(stub_, record_.pid))
+            !ids_are_free(stub_, record_.pid))
             return -EPERM;
         if (continue_clocks() == -EPERM)
             return -EPERM;
@@ -221,9 +230,9 @@ class ProcessMaker {
         return r;
     }
 
-    // Threads are still to be made, by another part of the stub.
-    std::uint64_t right_to_choose_tids() const {
-        if (record_.threads <= 1)
+    // Threads and processes are still to be made, by other parts of the stub.
+    std::uint64_t right_to_choose_ids() const {
+        if (!makes_others(stub_, record_))
             return 0;
         const bool has_own =
             arch::syscall(__NR_prctl, PR_CAPBSET_READ, cap_checkpoint_restore, 0, 0, 0) >= 0;
@@ -239,7 +248,7 @@ class ProcessMaker {
         if (own_namespace_)
             mount_proc();
         if (stub_.borrowed_rights)
-            limit_rights(stub_, stub_.rights, right_to_choose_tids());
+            limit_rights(stub_, stub_.rights, right_to_choose_ids());
         stub_.supervision_page = supervision_.page;
         stub_.supervised = true;
         stub_.keeps_ids = true;

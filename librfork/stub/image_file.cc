@@ -148,15 +148,16 @@ Extents extents_of(const Stub& stub, image::SectionKind kind, std::uint32_t owne
     return {};
 }
 
-Records::Records(const Stub& stub)
-    : rest_(table<std::uint8_t>(stub, image::SectionKind::objects)),
-      then_(table<std::uint8_t>(stub, image::SectionKind::state, stub.process->id)) {}
+Records::Records(const Stub& stub) : Records(stub, *stub.process) {}
+
+Records::Records(const Stub& stub, const image::Process& process)
+    : Records(table<std::uint8_t>(stub, image::SectionKind::state, process.id)) {}
+
+Records Records::of_objects(const Stub& stub) {
+    return Records(table<std::uint8_t>(stub, image::SectionKind::objects));
+}
 
 const image::RecordHeader* Records::next() {
-    if (rest_.empty()) {
-        rest_ = then_;
-        then_ = {};
-    }
     if (rest_.empty())
         return nullptr;
     const auto* record = reinterpret_cast<const image::RecordHeader*>(rest_.data());

@@ -150,14 +150,6 @@ std::uint64_t block_signals() {
     return before;
 }
 
-// The one that was asked for is the first.
-void find_process(Stub& stub) {
-    const auto processes = table<image::Process>(stub, image::SectionKind::processes);
-    if (processes.size() != 1)
-        fail(stub, EOPNOTSUPP, "the image holds several processes, and its stub brings back one");
-    stub.process = processes.data();
-}
-
 // Nothing that travels runs without having won its ticket, however it was started.
 void check_ticket(const Stub& stub) {
     if (stub.header->flags & image::flag_travels && stub.spool_fd < 0)
@@ -183,7 +175,7 @@ stub_main(const std::uint64_t* stack, const image::Header* header) {
     note_ignored_signals(stub);
     open_image(stub, executable);
     check_image(stub);
-    find_process(stub);
+    find_processes(stub);
     if (is_link_to_executable(executable))
         execute_program_instead(stub, start.arguments, start.environment, signal_mask);
     renumber_private_descriptors(stub);
@@ -193,10 +185,12 @@ stub_main(const std::uint64_t* stack, const image::Header* header) {
     restore(stub, Phase::host);
     check_ticket(stub);
     restore(stub, Phase::identity); // beyond this point this may be a child of who was executed
-    restore(stub, Phase::files);
+    restore_common_files(stub);
 
     park_kernel_mappings(stub);
     clear_address_space(stub); // beyond this point nothing exists but the window
+    restore_common_memory(stub);
+    part(stub); // beyond this point this may be any of the processes
     restore_memory(stub);
     place_kernel_mappings(stub);
 
@@ -204,7 +198,7 @@ stub_main(const std::uint64_t* stack, const image::Header* header) {
     restore(stub, Phase::threads);
     restore(stub, Phase::armed);
     roll_back_files(stub);
-    leave(stub); // claims and announces
+    leave(stub); // with all the others, once the claim is won
 }
 
 } // namespace rfork::stub

@@ -2,7 +2,7 @@
 //
 //   anonymous         mapped anonymous and read in: MADV_DONTNEED must give zeroes again, which no
 //                     mapping of the image could do
-//   shared memory     by its object (objects/shared_memory), before all else
+//   shared memory     by its object (objects/shared_memory)
 //   file content      mapped from the image, private: a file mapping stays one, and pages that the
 //                     program never touches again are never copied
 //   file shared       the file itself, by path
@@ -230,8 +230,8 @@ void restore_mapping(const Stub& stub, const Mapping& m, Walk& extents) {
         map_anonymous(stub, m);
         fill(stub, m, extents);
         return;
-    case MappingKind::shared_memory: // is there already
-        return;
+    case MappingKind::shared_memory:
+        return map_shared_memory(stub, m);
     case MappingKind::file_content:
         map_content(stub, m);
         check_all(stub, m, extents);
@@ -279,13 +279,12 @@ void clear_address_space(Stub& stub) {
 
 void restore_memory(Stub& stub) {
     stub.stage = Stage::memory;
-    begin_progress(stub);
-    restore(stub, Phase::memory);
     Walk extents(extents_of(stub, image::SectionKind::extents, stub.process->id));
     for (const Mapping& m : mappings_of(stub)) {
         restore_mapping(stub, m, extents);
         seal(stub, m);
     }
+    unmap_common_memory(stub);
     end_progress(stub);
 }
 

@@ -44,18 +44,21 @@ bool is_known(image::Kind kind) {
 }
 
 template <class Restorer>
-void restore_kind(Stub& stub, image::Kind kind, Phase phase, Restorer restore) {
-    stub.stage = stage_of(kind, phase);
-    Records records(stub);
+void restore_each(Stub& stub, image::Kind kind, Records records, Restorer restore) {
     while (const image::RecordHeader* record = records.next())
         if (record->kind == kind)
             restore(stub, *record);
 }
 
-} // namespace
+template <class Restorer>
+void restore_kind(Stub& stub, image::Kind kind, Phase phase, Restorer restore) {
+    stub.stage = stage_of(kind, phase);
+    if (stub.process == &stub.nobody || !are_several(stub))
+        restore_each(stub, kind, Records::of_objects(stub), restore);
+    restore_each(stub, kind, Records(stub), restore);
+}
 
-void check_records(const Stub& stub) {
-    Records records(stub);
+void check_records(const Stub& stub, Records records) {
     while (const image::RecordHeader* record = records.next()) {
         if (is_known(record->kind))
             continue;
@@ -64,6 +67,14 @@ void check_records(const Stub& stub) {
         fail(stub, EBADMSG, "the image holds a kind of state that its own stub does not know,",
              number);
     }
+}
+
+} // namespace
+
+void check_records(const Stub& stub) {
+    check_records(stub, Records::of_objects(stub));
+    for (const image::Process& process : processes_of(stub))
+        check_records(stub, Records(stub, process));
 }
 
 // The restorers are lambdas, told apart by their types: the address of a function would need

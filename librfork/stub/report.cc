@@ -104,8 +104,14 @@ void fail(const Stub& stub, int error, const char* what, const char* detail) {
             text << ": error " << std::uint64_t(error);
     }
 
-    if (stub.status_fd >= 0) {
-        arch::syscall(__NR_write, stub.status_fd, &message, sizeof message);
+    refuse(stub, message);
+}
+
+void refuse(const Stub& stub, const image::StatusMessage& message) {
+    const bool for_the_first = stub.process && !is_first(stub) && stub.ready_out >= 0;
+    const int listener = for_the_first ? stub.ready_out : stub.status_fd;
+    if (listener >= 0) {
+        arch::syscall(__NR_write, listener, &message, sizeof message);
     } else {
         char line[sizeof stub.called + sizeof message.sentence + 4];
         Text out(line, sizeof line);

@@ -64,6 +64,7 @@ struct SupervisionPage;
 struct Stub {
     const image::Header* header = nullptr;
     const image::Process* process = nullptr; // which of the frozen ones this is to become
+    image::Process nobody{};                 // or whose tables are in use before that
     Stage stage = Stage::start;
     char called[256] = "image";        // as it was started, for sentences
     std::uint64_t ignored_signals = 0; // a bit each; see state/signal_actions/restore.cc
@@ -85,6 +86,7 @@ struct Stub {
 
     int image_fd = -1;
     int stream_fd[3] = {-1, -1, -1};
+    int ready_in = -1, ready_out = -1, go_in = -1, go_out = -1; // between several processes
     mutable Progress progress;
 
     // CLOCK_MONOTONIC and CLOCK_BOOTTIME go on from what they showed at the freeze.
@@ -124,6 +126,7 @@ inline constexpr int refusal_status = 125;
 
 // report.cc: "what 'detail': why", to the status pipe or to standard error, and the end.
 [[noreturn]] void fail(const Stub&, int error, const char* what, const char* detail = "");
+[[noreturn]] void refuse(const Stub&, const image::StatusMessage&);
 // "note: what 'detail'" to standard error, and on; left out where that would have to wait.
 void note(const Stub&, const char* what, const char* detail);
 // Not so a full pipe, and a terminal after ^S: whoever writes there waits.
@@ -197,13 +200,16 @@ struct Placed {
     std::uint64_t hash;
 };
 
-// The records of the process and of the objects.
+// Records of a process, or of the objects.
 class Records {
   public:
-    explicit Records(const Stub& stub);
+    explicit Records(const Stub& stub); // of this process
+    Records(const Stub& stub, const image::Process& process);
+    static Records of_objects(const Stub& stub);
     const image::RecordHeader* next(); // nullptr at the end
   private:
-    std::span<const std::uint8_t> rest_, then_;
+    explicit Records(std::span<const std::uint8_t> records) : rest_(records) {}
+    std::span<const std::uint8_t> rest_;
 };
 
 template <class Record>
@@ -216,7 +222,18 @@ enum class Phase { host, identity, files, memory, process, threads, armed, never
 
 // records.cc
 void check_records(const Stub&); // refuses a kind that this stub does not know
-void restore(Stub&, Phase);      // the records of a phase
+void restore(Stub&, Phase);      // the records of a phase; objects, if nobody else does that
+
+// processes.cc
+std::span<const image::Process> processes_of(const Stub&);
+bool are_several(const Stub&);
+bool is_first(const Stub&);
+void find_processes(Stub&); // and becomes the first
+void restore_common_files(Stub&);
+void restore_common_memory(Stub&);
+void part(Stub&);          // returns in every process, whose files are there
+void claim_for_all(Stub&); // the first: when all are ready
+void await_claim(Stub&);   // the others
 
 // descriptors.cc
 void renumber_private_descriptors(Stub&);
@@ -230,6 +247,8 @@ int set_aside(const Stub&, int fd, Descriptors, const char* name);
 // of them.
 void place(const Stub&, int opened, Descriptors, const char* name);
 void place(const Stub&, int opened, const image::ObjectHeader&);
+// Puts at their numbers what was made for all processes.
+void take_descriptors(const Stub&);
 // What only the resume needs.
 void close_temporary_descriptors(const Stub&);
 // O_NONBLOCK and its like, on a file that was opened without.
@@ -266,10 +285,14 @@ void finish_mapping(const Stub&, const image::Mapping&);
 // What started the image wanted ignored (state/signal_actions).
 void note_ignored_signals(Stub&);
 
+// From where it was made, or alone (objects/shared_memory).
+void map_shared_memory(const Stub&, const image::Mapping&);
+void unmap_common_memory(const Stub&);
+
 // The file of a shared mapping, if it is still the one that it was (objects/open_file).
 int open_mapped_file(const Stub&, const image::Mapping&);
 // RFORK_FILES=rollback, when nothing else can fail any more (objects/open_file).
-void roll_back_files(const Stub&);
+void roll_back_files(Stub&);
 
 // What waits for one thread; called by itself, when all timers are there (state/pending_signal).
 void queue_pending_signals(Stub&, std::int32_t frozen_tid);

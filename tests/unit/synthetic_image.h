@@ -49,6 +49,8 @@ struct SyntheticImage {
         extents2,
         descriptors1,
         descriptors2,
+        common_files,
+        common_memory,
         shared,
         strings,
         core1,
@@ -68,7 +70,8 @@ struct SyntheticImage {
         image::RecordHeader state2[1];
         image::Mapping mappings1[3], mappings2[1];
         image::Extent extents1[2], extents2[1];
-        image::Descriptor descriptors1[2], descriptors2[1];
+        image::Descriptor descriptors1[2], descriptors2[1], common_files[2];
+        image::Mapping common_memory[1];
         image::Extent shared[1];
         char strings[string_table.size()];
     };
@@ -194,6 +197,8 @@ struct SyntheticImage {
         lay_out(extents2, SectionKind::extents, 2, metadata.extents2);
         lay_out(descriptors1, SectionKind::descriptors, 1, metadata.descriptors1);
         lay_out(descriptors2, SectionKind::descriptors, 2, metadata.descriptors2);
+        lay_out(common_files, SectionKind::descriptors, 0, metadata.common_files);
+        lay_out(common_memory, SectionKind::mappings, 0, metadata.common_memory);
         lay_out(shared, SectionKind::shared_memory, 1, metadata.shared);
         lay_out(strings, SectionKind::strings, 0, metadata.strings);
         metadata.sections[core1] = {SectionKind::core_view, 0, 1, 0x3000, 0x100, "core view"};
@@ -229,6 +234,10 @@ struct SyntheticImage {
         metadata.descriptors1[0] = {4, 0, 1, 0};
         metadata.descriptors1[1] = {3, image::descriptor_close_on_exec, 2, 0};
         metadata.descriptors2[0] = {4, 0, 1, 0};
+        metadata.common_files[0] = {30, image::descriptor_close_on_exec, 1, 0};
+        metadata.common_files[1] = {31, image::descriptor_close_on_exec, 2, 0};
+        metadata.common_memory[0] = {0x700000, 0x701000, write, MappingKind::shared_memory, 0, 0, 0,
+                                     0,        1,        0};
         metadata.shared[0] = {0, 1, 0, 0x8000};
         std::memcpy(metadata.strings, string_table.data(), string_table.size());
     }

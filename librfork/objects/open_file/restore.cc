@@ -175,7 +175,7 @@ bool was_modified(const OpenFileRecord& record, const struct statx& st) {
 
 // Of a file that is both open and mapped, all is said already.
 bool is_open_too(const Stub& stub, const OpenFileRecord& mapped) {
-    Records records(stub);
+    Records records = Records::of_objects(stub);
     while (const image::RecordHeader* header = records.next()) {
         const auto& record = as<OpenFileRecord>(*header);
         if (header->kind == image::Kind::open_file && record.type == FileType::regular &&
@@ -299,7 +299,7 @@ void restore_open_file(Stub& stub, const image::RecordHeader& header) {
 }
 
 int open_mapped_file(const Stub& stub, const image::Mapping& mapping) {
-    Records records(stub);
+    Records records = Records::of_objects(stub);
     while (const image::RecordHeader* header = records.next()) {
         const auto& record = as<OpenFileRecord>(*header);
         if (header->kind == image::Kind::open_file && record.type == FileType::mapped &&
@@ -310,13 +310,17 @@ int open_mapped_file(const Stub& stub, const image::Mapping& mapping) {
          string_at(stub, mapping.name));
 }
 
-void roll_back_files(const Stub& stub) {
-    if (stub.files != Files::rollback || !is_checkpoint(stub))
+void roll_back_files(Stub& stub) {
+    if (stub.files != Files::rollback || !is_checkpoint(stub) || !is_first(stub))
         return;
-    Records records(stub);
+    const image::Process* self = stub.process;
+    if (are_several(stub))
+        stub.process = &stub.nobody; // who still has all that they share
+    Records records = Records::of_objects(stub);
     while (const image::RecordHeader* header = records.next())
         if (header->kind == image::Kind::open_file)
             roll_back(stub, as<OpenFileRecord>(*header));
+    stub.process = self;
 }
 
 } // namespace rfork::stub

@@ -35,16 +35,12 @@ std::uint64_t size_of(const Source& source, const Mapping& m, bool is_memfd) {
     return there * page;
 }
 
-bool is_memfd(const SharedMemory& memory) {
-    return memory.name.compare(0, 7, "/memfd:") == 0;
-}
-
 std::uint64_t size_of(const Source& source, const ProcessSnapshot& process,
                       const SharedMemory& memory) {
     std::uint64_t size = 0;
     for (const Mapping& m : process.mappings)
         if (m.object == memory.id)
-            size = std::max(size, m.origin_offset + size_of(source, m, is_memfd(memory)));
+            size = std::max(size, m.origin_offset + size_of(source, m, memory.is_memfd()));
     return size;
 }
 
@@ -62,8 +58,8 @@ void add_shared_memory(const Source& source, ProcessSnapshot& process) {
     for (const SharedMemory& memory : process.all.shared_memory) {
         SharedMemoryRecord record{};
         record.object = object_header(
-            memory.id, is_memfd(memory) ? process.all.strings.add(name_of_memfd(memory.name)) : 0);
-        record.type = is_memfd(memory) ? SharedMemoryType::memfd : SharedMemoryType::anonymous;
+            memory.id, memory.is_memfd() ? process.all.strings.add(name_of_memfd(memory.name)) : 0);
+        record.type = memory.is_memfd() ? SharedMemoryType::memfd : SharedMemoryType::anonymous;
         record.size = size_of(source, process, memory);
         process.all.objects.add(image::Kind::shared_memory, record);
     }

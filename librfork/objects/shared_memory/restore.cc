@@ -1,8 +1,7 @@
-// Shared memory is made, filled, and mapped wherever the process has it mapped.
-//
-// One mapping of anonymous memory is made where it is to be. Where there are several, the memory is
-// made at some free place first, and copied from there: mremap(2) with an old size of 0 makes a
-// second mapping of the same pages. A memfd is a file, and needs none of that.
+// Shared memory that has one mapping is made where that is to be. Where there are several, or it is
+// a file (memfd_create(2)), it is made first at a place that the image names, in the table of
+// mappings of nobody, and mapped from there: mremap(2) with an old size of 0 makes a second mapping
+// of the same pages, in a process that has inherited the first as well.
 #include "format/records/shared_memory.h"
 
 #include "stub/stub.h"
@@ -21,146 +20,93 @@ using kinds::SharedMemoryType;
 
 constexpr std::uint32_t prot_rw = PROT_READ | PROT_WRITE;
 
-// The part of an object that this process has mapped.
-struct Part {
-    std::uint64_t begin = ~std::uint64_t(0), end = 0; // offsets in the object
-    unsigned mappings = 0;
-    const Mapping* first = nullptr;
-};
-
-Part part_of(const Stub& stub, const SharedMemoryRecord& record) {
-    Part part;
-    for (const Mapping& m : mappings_of(stub)) {
-        if (m.object != record.object.id)
-            continue;
-        const std::uint64_t end = m.origin_offset + (m.end - m.start);
-        part.begin = m.origin_offset < part.begin ? m.origin_offset : part.begin;
-        part.end = end > part.end ? end : part.end;
-        part.first = part.first ? part.first : &m;
-        ++part.mappings;
-    }
-    return part;
+std::span<const Mapping> common_mappings(const Stub& stub) {
+    return table<Mapping>(stub, image::SectionKind::mappings, stub.nobody.id);
 }
 
-// Where neither the program nor the window has anything.
-std::uint64_t free_place(const Stub& stub, std::uint64_t size) {
-    const image::Window& window = stub.header->window;
-    std::uint64_t at = image::page_size * 16; // vm.mmap_min_addr
-    bool moved = true;
-    while (moved) {
-        moved = false;
-        if (at < window.end && window.base < at + size) {
-            at = window.end;
-            moved = true;
-        }
-        for (const Mapping& m : mappings_of(stub))
-            if (at < m.end && m.start < at + size) {
-                at = m.end;
-                moved = true;
-            }
+// Where an object is made; they are in their order.
+const Mapping* place_of(const Stub& stub, std::uint32_t object) {
+    const std::span<const Mapping> all = common_mappings(stub);
+    std::size_t first = 0, behind = all.size();
+    while (first < behind) {
+        const std::size_t middle = first + (behind - first) / 2;
+        if (all[middle].object < object)
+            first = middle + 1;
+        else
+            behind = middle;
     }
-    return at;
+    return first < all.size() && all[first].object == object ? &all[first] : nullptr;
 }
 
 [[noreturn]] void cannot_map(const Stub& stub, long error) {
     fail(stub, int(-error), "cannot make shared memory of the program again");
 }
 
-// `base`: where the object's byte 0 would be.
-void fill(const Stub& stub, const SharedMemoryRecord& record, const Mapping& about,
-          std::uint64_t base) {
-    const Extents all = extents_of(stub, image::SectionKind::shared_memory, record.object.id);
+void fill(const Stub& stub, const Mapping& m) {
+    const Extents all = extents_of(stub, image::SectionKind::shared_memory, m.object);
+    const std::uint64_t base = m.start - m.origin_offset; // where the object's byte 0 would be
     for (std::size_t i = 0; i < all.extents.size(); ++i)
-        read_extent(stub, about, {base + all.extents[i].at, all.extents[i], all.hashes[i]});
+        read_extent(stub, m, {base + all.extents[i].at, all.extents[i], all.hashes[i]});
 }
 
-void finish(const Stub& stub, const Mapping& m) {
-    if ((m.prot & prot_rw) != prot_rw || (m.prot & PROT_EXEC))
-        if (long r = arch::syscall(__NR_mprotect, m.start, m.end - m.start, m.prot); r < 0)
-            cannot_map(stub, r);
-    finish_mapping(stub, m);
-}
-
-long map(std::uint64_t at, std::uint64_t size, std::uint32_t flags, int fd, std::uint64_t offset) {
-    const long r = arch::syscall(__NR_mmap, at, size, prot_rw,
-                                 MAP_SHARED | MAP_FIXED_NOREPLACE | flags, fd, offset);
-    return r >= 0 && r != long(at) ? -EEXIST : r;
-}
-
-std::uint32_t anonymous_flags(const Mapping& m) {
-    return MAP_ANONYMOUS | (m.flags & image::mapping_noreserve ? MAP_NORESERVE : 0u);
-}
-
-void restore_one(const Stub& stub, const SharedMemoryRecord& record, const Mapping& m) {
-    if (long r = map(m.start, m.end - m.start, anonymous_flags(m), -1, 0); r < 0)
-        cannot_map(stub, r);
-    fill(stub, record, m, m.start - m.origin_offset);
-    finish(stub, m);
-}
-
-void restore_several(const Stub& stub, const SharedMemoryRecord& record, const Part& part) {
-    const std::uint64_t size = part.end - part.begin, place = free_place(stub, size);
-    const std::uint64_t base = place - part.begin;
-    if (long r = map(place, size, anonymous_flags(*part.first), -1, 0); r < 0)
-        cannot_map(stub, r);
-    fill(stub, record, *part.first, base);
-    for (const Mapping& m : mappings_of(stub)) {
-        if (m.object != record.object.id)
-            continue;
-        const long r = arch::syscall(__NR_mremap, base + m.origin_offset, 0, m.end - m.start,
-                                     MREMAP_MAYMOVE | MREMAP_FIXED, m.start);
-        if (r != long(m.start))
-            cannot_map(stub, r < 0 ? r : -EEXIST);
-        finish(stub, m);
-    }
-    arch::syscall(__NR_munmap, place, size);
+// `fd`: of a memfd, else -1.
+void make(const Stub& stub, const Mapping& m, int fd) {
+    std::uint32_t flags = MAP_SHARED | MAP_FIXED_NOREPLACE;
+    if (fd < 0)
+        flags |= MAP_ANONYMOUS | (m.flags & image::mapping_noreserve ? MAP_NORESERVE : 0u);
+    const long r = arch::syscall(__NR_mmap, m.start, m.end - m.start, prot_rw, flags, fd,
+                                 fd < 0 ? 0 : m.origin_offset);
+    if (r != long(m.start))
+        cannot_map(stub, r < 0 ? r : -EEXIST);
+    fill(stub, m);
 }
 
 // Where only those are allowed that cannot be executed (vm.memfd_noexec), it is one of them.
-int make_memfd(const Stub& stub, const char* name) {
+int make_memfd(const Stub& stub, const SharedMemoryRecord& record) {
     constexpr unsigned noexec_seal = 8; // MFD_NOEXEC_SEAL, Linux 6.3
+    const char* name = string_at(stub, record.object.name);
     long fd = arch::syscall(__NR_memfd_create, name, MFD_CLOEXEC);
     if (fd == -EACCES)
         fd = arch::syscall(__NR_memfd_create, name, MFD_CLOEXEC | noexec_seal);
     if (fd < 0)
         fail(stub, int(-fd), "cannot make again memory of memfd_create(2),", name);
-    return int(fd);
-}
-
-void restore_memfd(const Stub& stub, const SharedMemoryRecord& record, const Part& part) {
-    const int fd = make_memfd(stub, string_at(stub, record.object.name));
     if (long r = arch::syscall(__NR_ftruncate, fd, record.size); r < 0)
         cannot_map(stub, r);
-    const std::uint64_t size = record.size, place = free_place(stub, size);
-    if (size > 0) {
-        if (long r = map(place, size, 0, fd, 0); r < 0)
-            cannot_map(stub, r);
-        fill(stub, record, *part.first, place);
-        arch::syscall(__NR_munmap, place, size);
-    }
-    for (const Mapping& m : mappings_of(stub)) {
-        if (m.object != record.object.id)
-            continue;
-        if (long r = map(m.start, m.end - m.start, 0, fd, m.origin_offset); r < 0)
-            cannot_map(stub, r);
-        finish(stub, m);
-    }
-    arch::syscall(__NR_close, fd);
+    return int(fd);
 }
 
 } // namespace
 
 void restore_shared_memory(Stub& stub, const image::RecordHeader& header) {
     const auto& record = as<SharedMemoryRecord>(header);
-    const Part part = part_of(stub, record);
-    if (part.mappings == 0)
+    const Mapping* place = place_of(stub, record.object.id);
+    if (!place)
         return;
-    if (record.type == SharedMemoryType::memfd)
-        restore_memfd(stub, record, part);
-    else if (part.mappings == 1)
-        restore_one(stub, record, *part.first);
-    else
-        restore_several(stub, record, part);
+    const int fd = record.type == SharedMemoryType::memfd ? make_memfd(stub, record) : -1;
+    make(stub, *place, fd);
+    if (fd >= 0)
+        arch::syscall(__NR_close, fd);
+}
+
+void map_shared_memory(const Stub& stub, const Mapping& m) {
+    if (const Mapping* made = place_of(stub, m.object)) {
+        const long r =
+            arch::syscall(__NR_mremap, made->start + (m.origin_offset - made->origin_offset), 0,
+                          m.end - m.start, MREMAP_MAYMOVE | MREMAP_FIXED, m.start);
+        if (r != long(m.start))
+            cannot_map(stub, r < 0 ? r : -EEXIST);
+    } else {
+        make(stub, m, -1);
+    }
+    if ((m.prot & prot_rw) != prot_rw || (m.prot & PROT_EXEC))
+        if (long r = arch::syscall(__NR_mprotect, m.start, m.end - m.start, m.prot); r < 0)
+            cannot_map(stub, r);
+    finish_mapping(stub, m);
+}
+
+void unmap_common_memory(const Stub& stub) {
+    for (const Mapping& m : common_mappings(stub))
+        arch::syscall(__NR_munmap, m.start, m.end - m.start);
 }
 
 } // namespace rfork::stub
