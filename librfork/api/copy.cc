@@ -12,14 +12,10 @@
 #include "api/last_error.h"
 #include "api/memory_marks.h"
 #include "api/remote_fork.h"
-#include "objects/descriptors.h"
-#include "objects/table_of_kinds.h"
-#include "process/children.h"
+#include "objects/collect_process.h"
 #include "process/kept_from_forks.h"
-#include "process/memory.h"
 #include "process/own_pages.h"
 #include "process/private_copy.h"
-#include "process/provenance.h"
 
 #include <cerrno>
 #include <csignal>
@@ -37,37 +33,6 @@ namespace {
 
 using capture::Range;
 
-// What an image cannot carry (ENOTSUP) is told when all of it has been found.
-Result<void> go_on(capture::Snapshot& snapshot, Result<void> r) {
-    if (r || r.error().code != ENOTSUP)
-        return r;
-    snapshot.obstacles.add(r.error().sentence);
-    return {};
-}
-
-Result<void> collect(const Handover& all, const capture::Source& source,
-                     capture::ProcessSnapshot& process) {
-    capture::Snapshot& snapshot = process.all;
-    if (Result<void> r = go_on(snapshot, source.check_capturable()); !r)
-        return r;
-    const pid_t ours[] = {getpid(), all.helper, background_copy()};
-    if (!all.order.leaves_children)
-        if (Result<void> r = go_on(snapshot, capture::check_no_children(source, ours)); !r)
-            return r;
-    Result<capture::Identity> identity = source.identity();
-    if (!identity)
-        return identity.error();
-    process.identity = std::move(*identity);
-    if (Result<void> r = kinds::sort_descriptors(source, process); !r)
-        return r;
-    for (kinds::Collector collector : kinds::collectors())
-        if (Result<void> r = go_on(snapshot, collector(source, process)); !r)
-            return r;
-    if (snapshot.obstacles.any())
-        return snapshot.obstacles.error();
-    return kinds::check_complete(process);
-}
-
 // The caller's descriptors have been recorded; the copy needs none of them. On NFS this is also
 // when what the caller has written goes to the server: each close does it, of a duplicate too, and
 // it has to be there before a copy opens the file elsewhere.
@@ -75,22 +40,6 @@ void close_all_but(int keep) {
     if (keep > 0)
         syscall(SYS_close_range, 0, keep - 1, 0);
     syscall(SYS_close_range, keep + 1, ~0u, 0);
-}
-
-Result<void> map_memory(const capture::Source& source, std::span<const Range> own,
-                        capture::ProcessSnapshot& process) {
-    Result<std::vector<capture::MemoryMapEntry>> entries = source.memory_map();
-    if (!entries)
-        return entries.error();
-    const auto provenance = capture::Provenance::of(source);
-    for (capture::MemoryMapEntry& entry : *entries)
-        provenance.restore(entry);
-    if (Result<void> r = capture::classify_memory(source, *entries, own, process); !r)
-        return r;
-    if (Result<void> r = kinds::add_mapped_files(source, process); !r)
-        return r;
-    kinds::add_shared_memory(source, process);
-    return {};
 }
 
 // While the program stands still. (To read the memory map takes time that grows with the
@@ -102,7 +51,7 @@ Result<void> map_shared_memory(const capture::Source& source, std::span<const Ra
         return any.error();
     if (!*any)
         return {};
-    if (Result<void> r = map_memory(source, own, process); !r)
+    if (Result<void> r = kinds::collect_memory(source, own, process); !r)
         return r;
     return capture::make_private(process.mappings, read_only_memory(), excluded_memory());
 }
@@ -116,6 +65,15 @@ void restore_program_state(const Session& session) {
     forget_background();
     pthread_setcancelstate(session.cancel_state, nullptr);
     errno = int(session.caller_errno);
+}
+
+void say_whose(const FreezeOrder& order, capture::Snapshot& snapshot) {
+    snapshot.id = order.id;
+    snapshot.travels = order.travels;
+    snapshot.trusts_files = order.trusts_files;
+    snapshot.ticket = {order.directory, order.name, order.secret};
+    snapshot.monitor = order.monitor;
+    snapshot.ignored = order.ignored;
 }
 
 Result<std::uint64_t> freeze_here(const Handover& all) {
@@ -134,18 +92,14 @@ Result<std::uint64_t> freeze_here(const Handover& all) {
         return self.error();
 
     capture::Snapshot snapshot;
-    snapshot.id = order.id;
-    snapshot.travels = order.travels;
-    snapshot.trusts_files = order.trusts_files;
-    snapshot.ticket = {order.directory, order.name, order.secret};
+    say_whose(order, snapshot);
     snapshot.created = std::uint64_t(self->clock(CLOCK_REALTIME));
-    snapshot.monitor = order.monitor;
-    snapshot.ignored = order.ignored;
     capture::ProcessSnapshot& process = snapshot.processes.emplace_back(snapshot);
     process.unmaps_window = true; // rfork_landing does
     process.inherited = inherited_files();
     process.departure = reinterpret_cast<std::uint64_t>(&rfork_depart);
-    if (Result<void> r = collect(all, *self, process); !r)
+    const pid_t ours[] = {getpid(), all.helper, background_copy()};
+    if (Result<void> r = kinds::collect_process(*self, {ours, order.leaves_children}, process); !r)
         return r.error();
     const bool goes_on_meanwhile = all.facts.threads.size() > 1 || all.order.in_background;
     if (goes_on_meanwhile || !excluded_memory().empty())
@@ -159,7 +113,7 @@ Result<std::uint64_t> freeze_here(const Handover& all) {
         return directory.error();
 
     if (process.mappings.empty())
-        if (Result<void> r = map_memory(*self, own, process); !r)
+        if (Result<void> r = kinds::collect_memory(*self, own, process); !r)
             return r.error();
     if (Result<void> r = clear_excluded_memory(process.mappings); !r)
         return r.error();

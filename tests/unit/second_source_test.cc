@@ -7,6 +7,7 @@
 #include "format/records/resource_limits.h"
 #include "format/records/umask.h"
 #include "format/records/working_directory.h"
+#include "objects/collect_process.h"
 #include "objects/descriptors.h"
 #include "objects/table_of_kinds.h"
 #include "process/children.h"
@@ -306,6 +307,35 @@ TEST_CASE("a process that was not resumed has one vDSO, and no image that its fi
         provenance.restore(entry);
         CHECK(entry.name == before);
     }
+}
+
+TEST_CASE("all collectors, one after the other, make a process of it") {
+    Capture capture;
+    const Result<void> process = kinds::collect_process(capture.source, {}, capture.process);
+    if (!process)
+        FAIL(process.error().sentence);
+    const Report& report = capture.child.report();
+    const auto page_of_report = reinterpret_cast<std::uint64_t>(&report);
+    const Range own[] = {{page_of_report, page_of_report + page}};
+    REQUIRE(kinds::collect_memory(capture.source, own, capture.process));
+
+    CHECK(capture.process.identity.pid == capture.source.pid());
+    CHECK(kinds::object_at(capture.process, report.event) != 0);
+    CHECK(capture.the_record<kinds::UmaskRecord>(Kind::umask).mask == 0123);
+    const image::Mapping* shared = mapping_at(capture.process, report.shared);
+    REQUIRE(shared);
+    CHECK(shared->object != 0);
+    CHECK(!mapping_at(capture.process, &report));
+
+    const Capture parent(true);
+    Snapshot other;
+    ProcessSnapshot& with_child = other.processes.emplace_back(other);
+    const Result<void> refused = kinds::collect_process(parent.source, {}, with_child);
+    REQUIRE(!refused);
+    CHECK(refused.error().code == ENOTSUP);
+    Snapshot another;
+    CHECK(
+        kinds::collect_process(parent.source, {{}, true}, another.processes.emplace_back(another)));
 }
 
 TEST_CASE("children are those of the process that the source is of") {

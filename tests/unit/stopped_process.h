@@ -26,6 +26,7 @@ class StoppedProcess final : public capture::Source {
         : pid_(pid), directory_(::open(path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
           pidfd_(int(::syscall(SYS_pidfd_open, pid, 0))), status_(text_of(path() + "/status")) {
         threads_.emplace_back().record.tid = pid;
+        threads_.back().xstate.resize(576); // no more than every processor has, and nothing in it
         for (unsigned i = 0; i < kinds::limit_count; ++i)
             beginnings_.limits[i] = limit(i);
     }
