@@ -11,6 +11,7 @@
 #include "snapshot/snapshot.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -207,7 +208,10 @@ int main(int argc, char **argv) {
         all.strings.add(&strings[at]);
     add_objects(all, first);
 
-    const int fd = open(argv[1], O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0700);
+    unlink(argv[1]); // which somebody may be executing
+    const int fd = open(argv[1], O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
+    if (fd < 0)
+        fail(argv[1], std::strerror(errno));
     image::DescriptorSink sink(fd);
     image::Progress progress{};
     must(image::write_image(all, sink, progress), argv[1]);
