@@ -152,17 +152,20 @@ struct Piece {
 };
 
 void add_shared_pieces(const CoreMemory& memory, const Mapping& m, std::vector<Piece>& pieces) {
+    const auto shared =
+        std::partition_point(memory.shared.begin(), memory.shared.end(),
+                             [&](const SharedExtents& other) { return other.object < m.object; });
+    if (shared == memory.shared.end() || shared->object != m.object)
+        return;
     const std::uint64_t behind = m.origin_offset + (m.end - m.start);
-    for (const SharedExtents& shared : memory.shared) {
-        if (shared.object != m.object)
-            continue;
-        for (const Extent& e : shared.extents) {
-            const std::uint64_t from = std::max(e.at, m.origin_offset);
-            const std::uint64_t to = std::min(e.end(), behind);
-            if (from < to)
-                pieces.push_back(
-                    {m.start + (from - m.origin_offset), to - from, e.offset + (from - e.at)});
-        }
+    auto e =
+        std::partition_point(shared->extents.begin(), shared->extents.end(),
+                             [&](const Extent& other) { return other.end() <= m.origin_offset; });
+    for (; e != shared->extents.end() && e->at < behind; ++e) {
+        const std::uint64_t from = std::max(e->at, m.origin_offset);
+        const std::uint64_t to = std::min(e->end(), behind);
+        pieces.push_back(
+            {m.start + (from - m.origin_offset), to - from, e->offset + (from - e->at)});
     }
 }
 

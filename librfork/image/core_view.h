@@ -17,7 +17,7 @@ struct SharedExtents {
 struct CoreMemory {
     std::span<const Mapping> mappings;
     std::span<const Extent> extents;
-    std::span<const SharedExtents> shared;
+    std::span<const SharedExtents> shared; // objects ascending
 };
 
 struct CoreView {

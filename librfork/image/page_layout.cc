@@ -55,6 +55,35 @@ Result<std::vector<Range>> runs_of(capture::PageSource& source, const std::vecto
     return runs;
 }
 
+// A mapping of shared memory, and who reads it.
+struct View {
+    Mapping mapping;
+    capture::PageSource* pages;
+};
+
+// Those of an object together, in the order in which they begin in it.
+std::vector<View> views_of(const Snapshot& snapshot) {
+    std::vector<View> views;
+    for (const capture::ProcessSnapshot& process : snapshot.processes)
+        for (const Mapping& m : process.mappings)
+            if (m.kind == MappingKind::shared_memory)
+                views.push_back({m, process.pages});
+    std::sort(views.begin(), views.end(), [](const View& a, const View& b) {
+        return a.mapping.object != b.mapping.object
+                   ? a.mapping.object < b.mapping.object
+                   : a.mapping.origin_offset < b.mapping.origin_offset;
+    });
+    return views;
+}
+
+std::span<const View> views_of(std::uint32_t object, const std::vector<View>& all) {
+    const auto first = std::partition_point(
+        all.begin(), all.end(), [=](const View& view) { return view.mapping.object < object; });
+    const auto last = std::partition_point(
+        first, all.end(), [=](const View& view) { return view.mapping.object == object; });
+    return {first, last};
+}
+
 class PageLayout {
   public:
     explicit PageLayout(std::vector<Stored>& stored) : stored_(stored) {}
@@ -79,9 +108,9 @@ class PageLayout {
         return {};
     }
     // Each byte once, by whichever mapping shows it.
-    Result<void> add_shared(const Snapshot& snapshot, Owned& owned) {
+    Result<void> add_shared(std::span<const View> views, Owned& owned) {
         std::uint64_t known = 0; // the object is, up to there
-        for (const View& view : views_of(snapshot, owned.id)) {
+        for (const View& view : views) {
             Mapping rest = view.mapping;
             const std::uint64_t end = rest.origin_offset + (rest.end - rest.start);
             if (end <= known)
@@ -104,22 +133,6 @@ class PageLayout {
     std::uint64_t size() const { return at_; }
 
   private:
-    struct View {
-        Mapping mapping;
-        capture::PageSource* pages;
-    };
-    static std::vector<View> views_of(const Snapshot& snapshot, std::uint32_t object) {
-        std::vector<View> views;
-        for (const capture::ProcessSnapshot& process : snapshot.processes)
-            for (const Mapping& m : process.mappings)
-                if (m.kind == MappingKind::shared_memory && m.object == object)
-                    views.push_back({m, process.pages});
-        std::sort(views.begin(), views.end(), [](const View& a, const View& b) {
-            return a.mapping.origin_offset < b.mapping.origin_offset;
-        });
-        return views;
-    }
-
     // What its file does not have has room, so that the mapping is as long as it was.
     void add_whole(capture::PageSource& source, Mapping& m, const std::vector<Range>& pages,
                    Owned& owned) {
@@ -165,9 +178,10 @@ Result<PageData> lay_out_pages(const Snapshot& snapshot) {
         if (Result<void> r = pages.add(process, data.owned.back()); !r)
             return r.error();
     }
+    const std::vector<View> views = views_of(snapshot);
     for (const capture::SharedMemory& memory : snapshot.shared_memory) {
         data.owned.push_back({SectionKind::shared_memory, memory.id, {}, {}});
-        if (Result<void> r = pages.add_shared(snapshot, data.owned.back()); !r)
+        if (Result<void> r = pages.add_shared(views_of(memory.id, views), data.owned.back()); !r)
             return r.error();
     }
     data.size = pages.size();

@@ -24,6 +24,7 @@
 #include <string_view>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <utility>
 
 namespace rfork::capture {
 namespace {
@@ -128,14 +129,42 @@ std::uint32_t mapping_flags(const MemoryMapEntry& e, MappingKind kind) {
     return flags;
 }
 
-// The object that a mapping is of; known already, if another one is of it too.
-std::uint32_t shared_memory_of(const MemoryMapEntry& e, Snapshot& snapshot) {
-    for (const SharedMemory& memory : snapshot.shared_memory)
-        if (memory.device == e.device && memory.inode == e.inode)
-            return memory.id;
-    snapshot.shared_memory.push_back({snapshot.new_object(), e.device, e.inode, e.name});
-    return snapshot.shared_memory.back().id;
-}
+// The objects that mappings of shared memory are of; known already, if another one is of it too.
+class SharedObjects {
+  public:
+    SharedObjects(const std::vector<MemoryMapEntry>& entries, Snapshot& snapshot)
+        : snapshot_(snapshot) {
+        for (const SharedMemory& memory : snapshot.shared_memory)
+            objects_.push_back({memory.device, memory.inode, memory.id});
+        for (const MemoryMapEntry& e : entries)
+            if (e.shared)
+                objects_.push_back({e.device, e.inode, 0});
+        std::sort(objects_.begin(), objects_.end(), [](const Object& a, const Object& b) {
+            return a.which() != b.which() ? a.which() < b.which() : a.id > b.id;
+        });
+    }
+
+    std::uint32_t of(const MemoryMapEntry& e) {
+        const std::pair wanted(e.device, e.inode);
+        Object& first =
+            *std::partition_point(objects_.begin(), objects_.end(),
+                                  [&](const Object& other) { return other.which() < wanted; });
+        if (first.id == 0) {
+            first.id = snapshot_.new_object();
+            snapshot_.shared_memory.push_back({first.id, e.device, e.inode, e.name});
+        }
+        return first.id;
+    }
+
+  private:
+    struct Object {
+        std::uint64_t device, inode;
+        std::uint32_t id; // 0: none yet; of those that are the same the first tells
+        std::pair<std::uint64_t, std::uint64_t> which() const { return {device, inode}; }
+    };
+    Snapshot& snapshot_;
+    std::vector<Object> objects_;
+};
 
 // The vDSO that the program has pointers into, as it lay under the kernel it comes from.
 void add_redirected(const image::Redirection& redirection, ProcessSnapshot& process) {
@@ -232,6 +261,7 @@ Result<void> classify_memory(const Source& source, const std::vector<MemoryMapEn
             left_out.push_back({redirection->piece[i].start, redirection->piece[i].end});
         left_out.push_back({redirection->vdso, redirection->vdso_end});
     }
+    SharedObjects objects(entries, process.all);
     for (const MemoryMapEntry& e : entries) {
         if (e.name == "[vsyscall]")
             continue; // every kernel has its own, at the same place
@@ -256,7 +286,7 @@ Result<void> classify_memory(const Source& source, const std::vector<MemoryMapEn
             m.name = process.all.strings.add(e.name);
             m.origin_offset = e.offset + (part.start - e.start);
             if (m.kind == MappingKind::shared_memory)
-                m.object = shared_memory_of(e, process.all);
+                m.object = objects.of(e);
             process.mappings.push_back(m);
         }
     }

@@ -281,6 +281,31 @@ TEST_CASE("memory is that of the process that the source is of") {
     CHECK(file.size == 16);
 }
 
+TEST_CASE("mappings of the same shared memory are of one object, in all processes") {
+    Capture capture;
+    auto objects = [&](ProcessSnapshot& process, std::initializer_list<std::uint64_t> inodes) {
+        std::vector<MemoryMapEntry> entries;
+        for (std::uint64_t inode : inodes) {
+            MemoryMapEntry e;
+            e.start = 0x100000000 + entries.size() * 2 * page;
+            e.end = e.start + page;
+            e.shared = true;
+            e.inode = inode;
+            e.name = "/dev/zero (deleted)";
+            entries.push_back(e);
+        }
+        REQUIRE(classify_memory(capture.source, entries, {}, process));
+        std::vector<std::uint32_t> found;
+        for (const image::Mapping& m : process.mappings)
+            found.push_back(m.object);
+        return found;
+    };
+    CHECK(objects(capture.process, {7, 5, 7, 9, 5}) == std::vector<std::uint32_t>{1, 2, 1, 3, 2});
+    CHECK(objects(capture.snapshot.processes.emplace_back(capture.snapshot), {11, 9, 11, 7}) ==
+          std::vector<std::uint32_t>{4, 3, 4, 1});
+    CHECK(capture.snapshot.shared_memory.size() == 4);
+}
+
 TEST_CASE("a mapped file that is no longer at its path is missed there, not here") {
     Capture capture;
     std::filesystem::rename(capture.child.directory + "/log", capture.child.directory + "/moved");

@@ -1,0 +1,85 @@
+// What the writer lays down where processes share memory.
+#include "synthetic_image.h"
+#include "written_image.h"
+
+#include "image/reader.h"
+
+#include <catch2/catch.hpp>
+
+#include <random>
+#include <string>
+
+using namespace rfork;
+using namespace rfork::image;
+using rfork::test::WrittenImage;
+
+namespace {
+
+constexpr std::uint64_t somewhere = 0x100000000, far = 0x100000;
+
+// The byte with which a page of an object is full; 0 where the image has none.
+std::byte byte_of_object(const std::vector<std::byte>& file, const Image& image,
+                         std::uint32_t object, std::uint64_t offset) {
+    for (const Extent& e : image.shared_memory(object))
+        if (e.at <= offset && offset < e.end())
+            return file[e.offset + (offset - e.at)];
+    return {};
+}
+
+std::byte byte_in_core(const std::vector<std::byte>& file, const Image& image,
+                       std::uint32_t process, std::uint64_t address) {
+    Elf64_Ehdr core;
+    std::memcpy(&core, &file[image.section(SectionKind::core_view, process)->offset], sizeof core);
+    for (unsigned i = 0; i < core.e_phnum; ++i) {
+        Elf64_Phdr p;
+        std::memcpy(&p, &file[core.e_phoff + i * sizeof p], sizeof p);
+        if (p.p_type == PT_LOAD && p.p_vaddr <= address && address < p.p_vaddr + p.p_filesz)
+            return file[p.p_offset + (address - p.p_vaddr)];
+    }
+    return {};
+}
+
+// Two processes that have a few parts of a few objects each, here and there.
+WrittenImage& sharing(WrittenImage& written) {
+    std::mt19937 random(1989);
+    auto below = [&](unsigned n) { return unsigned(random() % n); };
+    std::uint32_t objects[7];
+    for (std::uint32_t& object : objects)
+        object = written.add_shared_memory();
+    for (std::int32_t pid : {100, 101}) {
+        capture::ProcessSnapshot& process = written.add_process(pid, pid - 1, "sharing");
+        for (unsigned i = 0; i < 60; ++i)
+            process.mappings.push_back(
+                written.mapping(somewhere + i * far, 1 + below(20), objects[below(7)], below(300)));
+    }
+    return written;
+}
+
+} // namespace
+
+TEST_CASE("a mapping of shared memory shows what its object has, in each core view") {
+    WrittenImage written;
+    const auto file = sharing(written).bytes();
+    const auto fd = test::memory_file(file);
+    const auto image = read_image(fd.get());
+    REQUIRE(image);
+    CHECK(verify_pages(fd.get(), *image));
+    for (const Process& process : image->processes())
+        for (const Mapping& m : image->mappings(process.id))
+            for (std::uint64_t at = m.start; at < m.end; at += page_size) {
+                const std::byte there =
+                    byte_of_object(file, *image, m.object, m.origin_offset + (at - m.start));
+                INFO("process " << process.pid << ", address " << std::hex << at);
+                CHECK(byte_in_core(file, *image, process.id, at) == there);
+            }
+    std::uint64_t stored = 0;
+    for (const Section* s : image->sections(SectionKind::shared_memory)) {
+        std::uint64_t behind = 0;
+        for (const Extent& e : image->contents<Extent>(*s)) {
+            CHECK(e.at >= behind); // each byte once
+            behind = e.end();
+            stored += e.size();
+        }
+    }
+    CHECK(stored == image->section(SectionKind::pages)->size);
+}
