@@ -64,14 +64,25 @@ std::vector<Line> describe_file(const std::string& path, int fd, const image::Im
     };
 }
 
-Result<void> verify(const std::string& path, int fd, const image::Image& image) {
-    Progress progress("verifying " + printable(path));
-    return image::verify_pages(
-        fd, image, [&](std::uint64_t done, std::uint64_t all) { progress.at_byte(done, all); });
-}
-
 Error about(const std::string& path, const Error& error) {
     return {error.code, path + ": " + error.sentence};
+}
+
+Result<void> verify(const std::string& path, int fd, const image::Image& image) {
+    Progress progress("verifying " + printable(path));
+    auto verified = image::verify_pages(
+        fd, image, [&](std::uint64_t done, std::uint64_t all) { progress.at_byte(done, all); });
+    if (!verified)
+        return about(path, verified.error());
+    print(Line{"verified", "every byte of memory has the checksum it was written with"});
+    return {};
+}
+
+void print_lists(const MappingTable& mappings, const InspectOptions& options) {
+    if (options.top > 0)
+        print(mappings.largest(options.top));
+    if (options.mappings)
+        print(mappings.list());
 }
 
 } // namespace
@@ -85,17 +96,14 @@ Result<void> inspect(const std::string& path, const InspectOptions& options) {
         return about(path, image.error());
 
     print(describe_file(path, file.get(), *image));
-    print(describe_records({file.get(), *image}));
-    print(summarise_mappings(*image));
-    if (options.verify) {
+    const FrozenProgram program{file.get(), *image};
+    const MappingTable mappings(program, SharedBytes(*image));
+    print(describe_records(program));
+    print(mappings.summary());
+    if (options.verify)
         if (auto verified = verify(path, file.get(), *image); !verified)
-            return about(path, verified.error());
-        print(Line{"verified", "every byte of memory has the checksum it was written with"});
-    }
-    if (options.top > 0)
-        print(list_largest_mappings(*image, options.top));
-    if (options.mappings)
-        print(list_mappings(*image));
+            return verified;
+    print_lists(mappings, options);
     return {};
 }
 

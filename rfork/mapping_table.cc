@@ -1,10 +1,10 @@
 #include "mapping_table.h"
 
-#include "base/printable.h"
 #include "base/progress.h"
 #include "describe/text.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 #include <sys/mman.h>
 
@@ -31,30 +31,6 @@ const char* kind_name(MappingKind kind) {
         return "kernel code (vDSO)";
     }
     return "unknown";
-}
-
-std::uint64_t shared_bytes(const image::Image& image, const Mapping& mapping) {
-    const std::uint64_t end = mapping.origin_offset + (mapping.end - mapping.start);
-    std::uint64_t bytes = 0;
-    for (const Extent& e : image.shared_memory(mapping.object))
-        if (e.at < end && e.end() > mapping.origin_offset)
-            bytes += std::min(e.end(), end) - std::max(e.at, mapping.origin_offset);
-    return bytes;
-}
-
-// How many bytes of each mapping the image carries; extents ascend as mappings do.
-std::vector<std::uint64_t> carried_bytes(const image::Image& image) {
-    std::vector<std::uint64_t> carried;
-    auto extent = image.extents().begin();
-    for (const Mapping& mapping : image.mappings()) {
-        std::uint64_t bytes = 0;
-        for (; extent != image.extents().end() && extent->at < mapping.end; ++extent)
-            bytes += extent->size();
-        if (mapping.kind == MappingKind::shared_memory)
-            bytes += shared_bytes(image, mapping);
-        carried.push_back(bytes);
-    }
-    return carried;
 }
 
 struct Total {
@@ -105,29 +81,58 @@ std::string flag_words(std::uint32_t flags) {
     return words;
 }
 
-std::string mapping_text(const image::Image& image, const Mapping& mapping, std::uint64_t carried) {
-    bool shared =
-        mapping.kind == MappingKind::shared_memory || mapping.kind == MappingKind::file_shared;
-    return format("%012lx-%012lx %c%c%c%c %11s carried  %-22s %s%s", mapping.start, mapping.end,
-                  mapping.prot & PROT_READ ? 'r' : '-', mapping.prot & PROT_WRITE ? 'w' : '-',
-                  mapping.prot & PROT_EXEC ? 'x' : '-', shared ? 's' : 'p',
-                  bytes_text(carried).c_str(), kind_name(mapping.kind),
-                  printable(image.string(mapping.name).value_or("")).c_str(),
-                  flag_words(mapping.flags).c_str());
-}
-
 } // namespace
 
-std::vector<Line> summarise_mappings(const image::Image& image) {
+SharedBytes::SharedBytes(const image::Image& image) : image_(image) {
+    for (const image::Section* section : image.sections(image::SectionKind::shared_memory)) {
+        std::vector<std::uint64_t>& in_front = in_front_[section->owner];
+        std::uint64_t sum = 0;
+        for (const Extent& extent : image.contents<Extent>(*section)) {
+            in_front.push_back(sum);
+            sum += extent.size();
+        }
+    }
+}
+
+std::uint64_t SharedBytes::before(std::uint32_t object, std::uint64_t offset) const {
+    const auto extents = image_.shared_memory(object);
+    const auto behind = std::ranges::partition_point(
+        extents, [=](const Extent& extent) { return extent.at < offset; });
+    if (behind == extents.begin())
+        return 0;
+    const auto last = std::prev(behind);
+    return in_front_.at(object)[std::size_t(last - extents.begin())] +
+           std::min(offset - last->at, last->size());
+}
+
+std::uint64_t SharedBytes::between(std::uint32_t object, std::uint64_t start,
+                                   std::uint64_t end) const {
+    return before(object, end) - before(object, start);
+}
+
+// Extents ascend as mappings do.
+MappingTable::MappingTable(const FrozenProgram& program, const SharedBytes& shared)
+    : program_(program), mappings_(program.image.mappings(program.process)) {
+    const auto extents = program.image.extents(program.process);
+    auto extent = extents.begin();
+    for (const Mapping& m : mappings_) {
+        std::uint64_t bytes = 0;
+        for (; extent != extents.end() && extent->at < m.end; ++extent)
+            bytes += extent->size();
+        if (m.kind == MappingKind::shared_memory)
+            bytes += shared.between(m.object, m.origin_offset, m.origin_offset + (m.end - m.start));
+        carried_.push_back(bytes);
+    }
+}
+
+std::vector<Line> MappingTable::summary() const {
     constexpr auto last = static_cast<unsigned>(MappingKind::vdso);
     Total by_kind[last + 1], all;
-    auto carried = carried_bytes(image);
-    for (std::size_t i = 0; i < carried.size(); ++i) {
-        const Mapping& mapping = image.mappings()[i];
-        for (Total* total : {&all, &by_kind[static_cast<unsigned>(mapping.kind)]}) {
+    for (std::size_t i = 0; i < mappings_.size(); ++i) {
+        for (Total* total : {&all, &by_kind[static_cast<unsigned>(mappings_[i].kind)]}) {
             total->count += 1;
-            total->mapped += mapping.end - mapping.start;
-            total->carried += carried[i];
+            total->mapped += mappings_[i].end - mappings_[i].start;
+            total->carried += carried_[i];
         }
     }
     std::vector<Line> lines{{"memory", total_text(all)}};
@@ -140,24 +145,32 @@ std::vector<Line> summarise_mappings(const image::Image& image) {
     return lines;
 }
 
-std::vector<std::string> list_mappings(const image::Image& image) {
+std::string MappingTable::text(std::size_t index) const {
+    const Mapping& m = mappings_[index];
+    bool shared = m.kind == MappingKind::shared_memory || m.kind == MappingKind::file_shared;
+    return format("%012lx-%012lx %c%c%c%c %11s carried  %-22s %s%s", m.start, m.end,
+                  m.prot & PROT_READ ? 'r' : '-', m.prot & PROT_WRITE ? 'w' : '-',
+                  m.prot & PROT_EXEC ? 'x' : '-', shared ? 's' : 'p',
+                  bytes_text(carried_[index]).c_str(), kind_name(m.kind),
+                  string_at(program_, m.name).c_str(), flag_words(m.flags).c_str());
+}
+
+std::vector<std::string> MappingTable::list() const {
     std::vector<std::string> lines;
-    auto carried = carried_bytes(image);
-    for (std::size_t i = 0; i < carried.size(); ++i)
-        lines.push_back(mapping_text(image, image.mappings()[i], carried[i]));
+    for (std::size_t i = 0; i < mappings_.size(); ++i)
+        lines.push_back(text(i));
     return lines;
 }
 
-std::vector<std::string> list_largest_mappings(const image::Image& image, std::size_t count) {
-    auto carried = carried_bytes(image);
-    std::vector<std::size_t> order(carried.size());
+std::vector<std::string> MappingTable::largest(std::size_t count) const {
+    std::vector<std::size_t> order(mappings_.size());
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t a, std::size_t b) { return carried[a] > carried[b]; });
+                     [&](std::size_t a, std::size_t b) { return carried_[a] > carried_[b]; });
     order.resize(std::min(order.size(), count));
     std::vector<std::string> lines;
     for (std::size_t i : order)
-        lines.push_back(mapping_text(image, image.mappings()[i], carried[i]));
+        lines.push_back(text(i));
     return lines;
 }
 

@@ -3,6 +3,7 @@
 #include "format/kinds.h"
 
 #include <algorithm>
+#include <initializer_list>
 
 namespace rfork::tool {
 
@@ -47,37 +48,53 @@ constexpr Entry table[] = {
 #include "format/kinds.def"
 };
 
-bool known(image::Kind kind) {
-    return std::any_of(std::begin(table), std::end(table),
-                       [kind](const Entry& entry) { return entry.kind == kind; });
+// Null if this program does not know the kind.
+const Entry* entry_of(image::Kind kind) {
+    const auto entry = std::ranges::find(table, kind, &Entry::kind);
+    return entry == std::end(table) ? nullptr : entry;
+}
+
+struct Found {
+    image::Record record;
+    const Entry* entry;
+};
+
+// By part, and in a part as the table has them; what is not known comes last.
+bool comes_before(const Found& a, const Found& b) {
+    if (!a.entry || !b.entry)
+        return a.entry && !b.entry;
+    return a.entry->part != b.entry->part ? a.entry->part < b.entry->part : a.entry < b.entry;
+}
+
+Lines describe_unknown(const image::Record& record) {
+    return {{format("kind %u", static_cast<unsigned>(record.header().kind)),
+             format("%zu bytes that this release does not understand", record.bytes().size())}};
 }
 
 void append(Lines& lines, const Lines& more) {
     lines.insert(lines.end(), more.begin(), more.end());
 }
 
-void append_part(Lines& lines, const FrozenProgram& program, Part part) {
-    for (const Entry& entry : table)
-        for (image::Records records :
-             {program.image.objects(), program.image.state(program.process)})
-            for (image::Record record : records)
-                if (entry.part == part && record.header().kind == entry.kind)
-                    append(lines, entry.describe(program, record));
+Lines describe(const FrozenProgram& program, std::initializer_list<image::Records> all) {
+    std::vector<Found> found;
+    for (image::Records records : all)
+        for (image::Record record : records)
+            found.push_back({record, entry_of(record.header().kind)});
+    std::ranges::stable_sort(found, comes_before);
+    Lines lines;
+    for (const auto& [record, entry] : found) {
+        if (!entry)
+            append(lines, describe_unknown(record));
+        else if (entry->describe)
+            append(lines, entry->describe(program, record));
+    }
+    return lines;
 }
 
 } // namespace
 
 Lines describe_records(const FrozenProgram& program) {
-    Lines lines;
-    for (int part = 0; part < int(Part::nowhere); ++part)
-        append_part(lines, program, Part(part));
-    for (image::Records records : {program.image.objects(), program.image.state(program.process)})
-        for (image::Record record : records)
-            if (!known(record.header().kind))
-                lines.push_back({format("kind %u", static_cast<unsigned>(record.header().kind)),
-                                 format("%zu bytes that this release does not understand",
-                                        record.bytes().size())});
-    return lines;
+    return describe(program, {program.image.objects(), program.image.state(program.process)});
 }
 
 } // namespace rfork::tool

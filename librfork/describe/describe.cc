@@ -18,8 +18,11 @@ Lines too_short(const image::Record& whole) {
 }
 
 std::string string_at(const FrozenProgram& program, std::uint32_t offset) {
-    auto text = program.image.string(offset);
-    return text ? printable(*text) : "(outside the strings)";
+    constexpr std::size_t enough = 4096;
+    auto text = program.image.string(offset, enough + 1);
+    if (!text)
+        return "(outside the strings)";
+    return text->size() > enough ? printable(text->substr(0, enough)) + " ..." : printable(*text);
 }
 
 std::string fixed_text(const char* text, std::size_t capacity) {

@@ -44,7 +44,7 @@ Result<void> check_mapping(const Mapping& mapping, const Image& image, const Sec
         return damaged("a mapping lies where its stub works");
     if (!known(mapping.kind) || (mapping.prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC)) != 0)
         return damaged("a mapping is of an unknown sort");
-    if (!image.string(mapping.name))
+    if (mapping.name >= image.section(SectionKind::strings)->size)
         return damaged("a mapping has no proper name");
     if (mapping.kind == MappingKind::shared_memory &&
         (mapping.object == 0 || !page_aligned(mapping.origin_offset) ||

@@ -167,11 +167,12 @@ const Section* Image::section(SectionKind kind, std::uint32_t owner) const {
     return there.empty() ? nullptr : there.front();
 }
 
-std::optional<std::string_view> Image::string(std::uint32_t offset) const {
+std::optional<std::string_view> Image::string(std::uint32_t offset, std::size_t most) const {
     auto strings = table<char>(SectionKind::strings);
     if (offset >= strings.size())
         return std::nullopt;
-    return std::string_view(strings.data() + offset);
+    const char* text = strings.data() + offset;
+    return std::string_view(text, ::strnlen(text, std::min(most, strings.size() - offset)));
 }
 
 Result<Header> read_front(int fd) {

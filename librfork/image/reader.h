@@ -128,8 +128,9 @@ class Image {
     }
     std::span<const Backing> backings() const { return table<Backing>(SectionKind::backings); }
 
-    // Nothing when `offset` lies outside the string table.
-    std::optional<std::string_view> string(std::uint32_t offset) const;
+    // Nothing when `offset` lies outside the string table. An enemy's may be as long as that.
+    std::optional<std::string_view> string(std::uint32_t offset,
+                                           std::size_t most = std::string_view::npos) const;
 
     // The contents of a section of the metadata; empty if there is none.
     template <class T>

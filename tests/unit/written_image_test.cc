@@ -1,8 +1,11 @@
-// What the writer lays down where processes share memory.
+// What the writer lays down, and how the tools find it again, where processes share memory.
+#include "output.h"
 #include "synthetic_image.h"
 #include "written_image.h"
 
 #include "image/reader.h"
+#include "rfork/inspect.h"
+#include "rfork/mapping_table.h"
 
 #include <catch2/catch.hpp>
 
@@ -11,6 +14,7 @@
 
 using namespace rfork;
 using namespace rfork::image;
+using Catch::Matchers::Contains;
 using rfork::test::WrittenImage;
 
 namespace {
@@ -82,4 +86,44 @@ TEST_CASE("a mapping of shared memory shows what its object has, in each core vi
         }
     }
     CHECK(stored == image->section(SectionKind::pages)->size);
+}
+
+TEST_CASE("what a mapping of shared memory carries are the bytes of its object that it shows") {
+    WrittenImage written;
+    const auto file = sharing(written).bytes();
+    const auto fd = test::memory_file(file);
+    const auto image = read_image(fd.get());
+    REQUIRE(image);
+    const tool::SharedBytes shared(*image);
+    for (const Mapping& m : image->mappings(2)) {
+        const std::uint64_t end = m.origin_offset + (m.end - m.start);
+        std::uint64_t bytes = 0;
+        for (const Extent& e : image->shared_memory(m.object))
+            if (e.at < end && e.end() > m.origin_offset)
+                bytes += std::min(e.end(), end) - std::max(e.at, m.origin_offset);
+        CHECK(shared.between(m.object, m.origin_offset, end) == bytes);
+    }
+    CHECK(shared.between(4711, 0, far) == 0);
+}
+
+namespace {
+
+// What `rfork inspect` prints of an image.
+std::string inspected(const std::vector<std::byte>& file, const tool::InspectOptions& options) {
+    const auto fd = test::memory_file(file);
+    return test::output_of(STDOUT_FILENO, [&] {
+        CHECK(tool::inspect("/proc/self/fd/" + std::to_string(fd.get()), options));
+    });
+}
+
+} // namespace
+
+TEST_CASE("a name of an enemy's may be as long as all strings, and is not shown as a whole") {
+    WrittenImage written;
+    written.add_process(100, 1, "first").mappings = {written.mapping(somewhere, 1)};
+    written.snapshot.processes[0].mappings[0].name =
+        written.snapshot.strings.add("/" + std::string(100000, 'x'));
+    const std::string text = inspected(written.bytes(), {.mappings = true});
+    CHECK(text.size() < 10000);
+    CHECK_THAT(text, Contains("xxx ...\n"));
 }

@@ -11,11 +11,12 @@ namespace {
 
 // The file whose mapping holds the first byte of code.
 std::string executable(const FrozenProgram& program, std::uint64_t start_code) {
-    for (const image::Mapping& mapping : program.image.mappings(program.process)) {
-        if (mapping.start <= start_code && start_code < mapping.end)
-            return string_at(program, mapping.name);
-    }
-    return "(in no mapping)";
+    const auto mappings = program.image.mappings(program.process);
+    const auto mapping = std::ranges::partition_point(
+        mappings, [=](const image::Mapping& other) { return other.end <= start_code; });
+    if (mapping == mappings.end() || start_code < mapping->start)
+        return "(in no mapping)";
+    return string_at(program, mapping->name);
 }
 
 // argv as the program's memory has it, one quoted word each.
