@@ -85,6 +85,41 @@ void print_lists(const MappingTable& mappings, const InspectOptions& options) {
         print(mappings.list());
 }
 
+Result<void> print_only_process(const std::string& path, int fd, const image::Image& image,
+                                const InspectOptions& options) {
+    const FrozenProgram program{fd, image};
+    const MappingTable mappings(program, SharedBytes(image));
+    print(describe_records(program));
+    print(mappings.summary());
+    if (options.verify)
+        if (auto verified = verify(path, fd, image); !verified)
+            return verified;
+    print_lists(mappings, options);
+    return {};
+}
+
+// What they refer to once, then what is each one's own.
+Result<void> print_processes(const std::string& path, int fd, const image::Image& image,
+                             const InspectOptions& options) {
+    const SharedBytes shared(image);
+    print(Line{"processes", std::to_string(image.processes().size())});
+    if (options.verify)
+        if (auto verified = verify(path, fd, image); !verified)
+            return verified;
+    std::printf("\n");
+    print(describe_objects(fd, image));
+    for (const image::Process& process : image.processes()) {
+        const FrozenProgram program{fd, image, process.id};
+        const MappingTable mappings(program, shared);
+        std::printf("\n");
+        print(title_of(program));
+        print(describe_state(program));
+        print(mappings.summary());
+        print_lists(mappings, options);
+    }
+    return {};
+}
+
 } // namespace
 
 Result<void> inspect(const std::string& path, const InspectOptions& options) {
@@ -96,15 +131,8 @@ Result<void> inspect(const std::string& path, const InspectOptions& options) {
         return about(path, image.error());
 
     print(describe_file(path, file.get(), *image));
-    const FrozenProgram program{file.get(), *image};
-    const MappingTable mappings(program, SharedBytes(*image));
-    print(describe_records(program));
-    print(mappings.summary());
-    if (options.verify)
-        if (auto verified = verify(path, file.get(), *image); !verified)
-            return verified;
-    print_lists(mappings, options);
-    return {};
+    const bool several = image->processes().size() > 1;
+    return (several ? print_processes : print_only_process)(path, file.get(), *image, options);
 }
 
 } // namespace rfork::tool

@@ -145,13 +145,16 @@ std::vector<Line> MappingTable::summary() const {
     return lines;
 }
 
+// Which memory is shared matters where somebody has the other share.
 std::string MappingTable::text(std::size_t index) const {
     const Mapping& m = mappings_[index];
     bool shared = m.kind == MappingKind::shared_memory || m.kind == MappingKind::file_shared;
-    return format("%012lx-%012lx %c%c%c%c %11s carried  %-22s %s%s", m.start, m.end,
+    bool tells_object = m.object != 0 && program_.image.processes().size() > 1;
+    return format("%012lx-%012lx %c%c%c%c %11s carried  %-22s %s%s%s", m.start, m.end,
                   m.prot & PROT_READ ? 'r' : '-', m.prot & PROT_WRITE ? 'w' : '-',
                   m.prot & PROT_EXEC ? 'x' : '-', shared ? 's' : 'p',
                   bytes_text(carried_[index]).c_str(), kind_name(m.kind),
+                  tells_object ? format("object %u ", m.object).c_str() : "",
                   string_at(program_, m.name).c_str(), flag_words(m.flags).c_str());
 }
 

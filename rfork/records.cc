@@ -1,6 +1,7 @@
 #include "records.h"
 
 #include "format/kinds.h"
+#include "format/records/thread.h"
 
 #include <algorithm>
 #include <initializer_list>
@@ -91,10 +92,48 @@ Lines describe(const FrozenProgram& program, std::initializer_list<image::Record
     return lines;
 }
 
+// A line for each object that it has descriptors of.
+Lines describe_descriptors(const FrozenProgram& program) {
+    Lines lines;
+    std::uint32_t last = 0;
+    for (const image::Descriptor& d : program.image.descriptors(program.process)) {
+        if (d.object != last)
+            lines.push_back(
+                {format("object %u", d.object), "descriptor " + descriptors(program, d.object)});
+        last = d.object;
+    }
+    return lines;
+}
+
+// Of the thread that called.
+std::string name_of(const FrozenProgram& program) {
+    for (image::Record record : program.image.state(program.process))
+        if (record.header().kind == image::Kind::thread)
+            if (const auto* thread = record.as<kinds::ThreadRecord>())
+                return fixed_text(thread->name, sizeof thread->name);
+    return {};
+}
+
 } // namespace
 
 Lines describe_records(const FrozenProgram& program) {
     return describe(program, {program.image.objects(), program.image.state(program.process)});
+}
+
+Lines describe_objects(int fd, const image::Image& image) {
+    return describe({fd, image, 0}, {image.objects()});
+}
+
+Lines describe_state(const FrozenProgram& program) {
+    Lines lines = describe(program, {program.image.state(program.process)});
+    append(lines, describe_descriptors(program));
+    return lines;
+}
+
+Line title_of(const FrozenProgram& program) {
+    const image::Process& process = program.image.processes()[program.process - 1];
+    return {format("process %d", process.pid),
+            format("parent %d, '%s'", process.parent, name_of(program).c_str())};
 }
 
 } // namespace rfork::tool

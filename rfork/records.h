@@ -5,7 +5,13 @@
 
 namespace rfork::tool {
 
-// Part by part, then whatever this program does not know.
+// Part by part, then whatever this program does not know: of an image of one process all records.
 Lines describe_records(const FrozenProgram& program);
+
+// Of an image of several processes what they refer to, by its number, and what is of one of them:
+// its records, and its descriptors by that number.
+Lines describe_objects(int fd, const image::Image& image);
+Lines describe_state(const FrozenProgram& program);
+Line title_of(const FrozenProgram& program);
 
 } // namespace rfork::tool

@@ -100,6 +100,8 @@ std::string clock_name(std::int32_t clock) {
 }
 
 std::string descriptors(const FrozenProgram& program, std::uint32_t object) {
+    if (program.process == 0)
+        return format("object %u", object);
     constexpr std::size_t enough = 64;
     const auto all = program.image.descriptors(program.process);
     const auto range = std::ranges::equal_range(

@@ -17,7 +17,7 @@ namespace rfork::tool {
 struct FrozenProgram {
     int fd; // the image file
     const image::Image& image;
-    std::uint32_t process = 1; // which of its processes
+    std::uint32_t process = 1; // which of its processes; 0: none, but what they refer to
 };
 
 // A line of the output: what it is about, and what there is to say.
@@ -70,7 +70,8 @@ std::string timer_state(std::uint64_t remaining, std::uint64_t interval, std::ui
 
 // --- Descriptors ---
 
-std::string descriptors(const FrozenProgram&, std::uint32_t object); // "3 4(close-on-exec)"
+// "3 4(close-on-exec)"; where it is not about a process, "object 5".
+std::string descriptors(const FrozenProgram&, std::uint32_t object);
 std::string status_flags(std::uint32_t flags); // of what is not opened, each behind a comma
 
 } // namespace rfork::tool

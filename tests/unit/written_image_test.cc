@@ -1,4 +1,7 @@
 // What the writer lays down, and how the tools find it again, where processes share memory.
+#include "format/kinds.h"
+#include "format/records/event_fd.h"
+#include "format/records/shared_memory.h"
 #include "output.h"
 #include "synthetic_image.h"
 #include "written_image.h"
@@ -15,6 +18,7 @@
 using namespace rfork;
 using namespace rfork::image;
 using Catch::Matchers::Contains;
+using Catch::Matchers::StartsWith;
 using rfork::test::WrittenImage;
 
 namespace {
@@ -116,7 +120,81 @@ std::string inspected(const std::vector<std::byte>& file, const tool::InspectOpt
     });
 }
 
+std::size_t count(const std::string& text, const std::string& part) {
+    std::size_t n = 0;
+    for (std::size_t at = 0; (at = text.find(part, at)) != std::string::npos; ++at)
+        ++n;
+    return n;
+}
+
+// With memory that all map, and an eventfd of which all have a descriptor.
+void add_process_with_all(WrittenImage& written, std::int32_t pid, const char* name) {
+    capture::ProcessSnapshot& process = written.add_process(pid, pid - 1, name);
+    process.mappings = {written.mapping(somewhere, 2), written.mapping(somewhere + far, 1, 1, 0)};
+    process.descriptors = {{pid - 90, 0, 2, 0}};
+}
+
+std::vector<std::byte> image_of(std::initializer_list<const char*> names) {
+    WrittenImage written;
+    const std::uint32_t memory = written.add_shared_memory(), event = written.snapshot.new_object();
+    written.snapshot.objects.add(
+        Kind::shared_memory,
+        kinds::SharedMemoryRecord{
+            {{}, memory, 0, 0, 0}, kinds::SharedMemoryType::anonymous, 0, page_size});
+    kinds::EventFdRecord counter{};
+    counter.object.id = event;
+    written.snapshot.objects.add(Kind::event_fd, counter);
+    std::int32_t pid = 100;
+    for (const char* name : names)
+        add_process_with_all(written, pid++, name);
+    return written.bytes();
+}
+
 } // namespace
+
+TEST_CASE("of several processes each has its part, and what they share is told once") {
+    const std::string text = inspected(image_of({"first", "sec\nond"}), {.mappings = true});
+    CHECK_THAT(text, Contains("\nprocesses      2\n"));
+    const std::size_t first = text.find("\n\nprocess 100    parent 99, 'first'\nthread 100");
+    const std::size_t second = text.find("\n\nprocess 101    parent 100, 'sec\\nond'\nthread 101");
+    REQUIRE(first != std::string::npos);
+    REQUIRE(second != std::string::npos);
+    REQUIRE(first < second);
+
+    const std::string common = text.substr(0, first), one = text.substr(first, second - first),
+                      other = text.substr(second);
+    CHECK_THAT(common, Contains("\neventfd object 2 counter 0"));
+    CHECK_THAT(common, Contains("\nmemory 1       4.0 KiB, shared\n"));
+    CHECK(count(text, "eventfd") == 1);
+    CHECK(count(text, "KiB, shared\n") == 1);
+    CHECK_THAT(one, Contains("\nobject 2       descriptor 10\n") && !Contains("descriptor 11"));
+    CHECK_THAT(other, Contains("\nobject 2       descriptor 11\n") && !Contains("descriptor 10"));
+    for (const std::string& part : {one, other}) {
+        CHECK(count(part, "\nmemory             2 mapped") == 1);
+        CHECK_THAT(part, Contains("000100000000-000100002000 rw-p     8.0 KiB carried  anonymous"));
+        CHECK_THAT(part, Contains("rw-s     4.0 KiB carried  shared memory          object 1 "));
+    }
+}
+
+TEST_CASE("of a single process nothing is told of others") {
+    const std::string text = inspected(image_of({"first"}), {.mappings = true});
+    CHECK_THAT(text, !Contains("process") && !Contains("object"));
+    CHECK_THAT(text, Contains("\neventfd 10     counter 0\n"));
+    CHECK_THAT(text, Contains("carried  shared memory          \n"));
+}
+
+TEST_CASE("all memory of several processes is verified") {
+    auto file = image_of({"first", "second"});
+    const tool::InspectOptions verifies{.verify = true};
+    CHECK(count(inspected(file, verifies), "verified       every byte") == 1);
+    const auto image = read_image(test::memory_file(file).get());
+    REQUIRE(image);
+    file[image->extents(2)[0].offset] ^= std::byte(1);
+    const auto fd = test::memory_file(file);
+    test::output_of(STDOUT_FILENO, [&] {
+        CHECK_FALSE(tool::inspect("/proc/self/fd/" + std::to_string(fd.get()), verifies));
+    });
+}
 
 TEST_CASE("a name of an enemy's may be as long as all strings, and is not shown as a whole") {
     WrittenImage written;
