@@ -10,7 +10,9 @@
 #include "file_copy.h"
 #include "image/reader.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <elf.h>
@@ -20,8 +22,40 @@
 namespace rfork::tool {
 namespace {
 
-Result<Elf64_Ehdr> read_core_header(int fd, const image::Image& image) {
-    const image::Section* view = image.section(image::SectionKind::core_view, 1);
+// The pids of those processes for which `wanted` is true.
+template <class Wanted>
+std::string pids(const image::Image& image, Wanted wanted) {
+    constexpr std::size_t enough = 64;
+    std::string list;
+    std::size_t count = 0;
+    for (const image::Process& process : image.processes())
+        if (wanted(process) && ++count <= enough)
+            list += (list.empty() ? "" : ", ") + std::to_string(process.pid);
+    return count > enough ? list + " and " + std::to_string(count - enough) + " more" : list;
+}
+
+Result<image::Process> choose(const image::Image& image, std::optional<std::int32_t> pid) {
+    const auto processes = image.processes();
+    if (!pid)
+        return processes.front();
+    const auto chosen = std::ranges::find(processes, *pid, &image::Process::pid);
+    if (chosen == processes.end())
+        return Error{ESRCH, "no process in the image has pid " + std::to_string(*pid) +
+                                ": choose one of " +
+                                pids(image, [](const image::Process&) { return true; })};
+    return *chosen;
+}
+
+void tell_choice(const image::Image& image, const image::Process& chosen) {
+    const std::string others =
+        pids(image, [&](const image::Process& other) { return other.id != chosen.id; });
+    std::fprintf(stderr, "rfork: this is the core of process %d; --pid chooses another: %s\n",
+                 chosen.pid, others.c_str());
+}
+
+Result<Elf64_Ehdr> read_core_header(int fd, const image::Image& image,
+                                    const image::Process& process) {
+    const image::Section* view = image.section(image::SectionKind::core_view, process.id);
     if (!view)
         return Error{ENODATA, "the image has no core view: it was written without one"};
     Elf64_Ehdr core;
@@ -65,14 +99,18 @@ class TemporaryFile {
 
 } // namespace
 
-Result<void> write_core(const std::string& image_path, const std::string& core_path) {
+Result<void> write_core(const std::string& image_path, const std::string& core_path,
+                        std::optional<std::int32_t> pid) {
     UniqueFd image(::open(image_path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!image)
         return system_error(errno, "cannot open " + image_path);
     auto checked = image::read_image(image.get());
     if (!checked)
         return Error{checked.error().code, image_path + ": " + checked.error().sentence};
-    auto core_header = read_core_header(image.get(), *checked);
+    auto process = choose(*checked, pid);
+    if (!process)
+        return Error{process.error().code, image_path + ": " + process.error().sentence};
+    auto core_header = read_core_header(image.get(), *checked, *process);
     if (!core_header)
         return Error{core_header.error().code, image_path + ": " + core_header.error().sentence};
     if (same_file(image.get(), core_path))
@@ -91,6 +129,8 @@ Result<void> write_core(const std::string& image_path, const std::string& core_p
         return system_error(errno, "cannot write the header of " + core_path);
     if (!core.rename_to(core_path))
         return system_error(errno, "cannot rename the finished core to " + core_path);
+    if (!pid && checked->processes().size() > 1)
+        tell_choice(*checked, *process);
     return {};
 }
 

@@ -5,7 +5,9 @@
 #include "ping.h"
 #include "remote/key.h"
 
+#include <cstdint>
 #include <cstdio>
+#include <optional>
 
 using namespace rfork;
 
@@ -32,10 +34,13 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
 
     std::string image, core, key;
+    std::optional<std::int32_t> pid;
     auto* core_command = app.add_subcommand("core", "Write the core view of an image, for gdb");
     core_command->add_option("IMAGE", image, "The image")->required();
     core_command->add_option("-o,--output", core, "Where the core goes; replaced if it is there")
         ->required();
+    core_command->add_option("--pid", pid, "Of which process; otherwise of the first")
+        ->type_name("PID");
 
     tool::InspectOptions options;
     auto* inspect_command = app.add_subcommand("inspect", "Tell what is in an image");
@@ -66,7 +71,7 @@ int main(int argc, char** argv) {
         return answer(app, error);
     }
     if (*core_command)
-        return finish(tool::write_core(image, core));
+        return finish(tool::write_core(image, core, pid));
     if (*inspect_command)
         return finish(tool::inspect(image, options));
     if (*ping_command)

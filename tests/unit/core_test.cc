@@ -1,5 +1,7 @@
 // `rfork core` and what it tells of images that are not as they should be.
+#include "output.h"
 #include "synthetic_image.h"
+#include "written_image.h"
 
 #include "rfork/core.h"
 #include "rfork/file_copy.h"
@@ -12,6 +14,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <sys/procfs.h>
 #include <sys/stat.h>
 
 using namespace rfork;
@@ -75,6 +78,55 @@ TEST_CASE("a core is the image with the core header in front") {
     CHECK(read_file(directory / "image") == image);
     CHECK((fs::status(directory / "core").permissions() & fs::perms::all) ==
           (fs::perms::owner_read | fs::perms::owner_write));
+}
+
+namespace {
+
+std::vector<std::byte> image_of_three() {
+    test::WrittenImage written;
+    for (std::int32_t pid : {100, 101, 102})
+        written.add_process(pid, pid - 1, "one of three").mappings = {
+            written.mapping(0x100000000 * std::uint64_t(pid), 1)};
+    return written.bytes();
+}
+
+// Of the first note, which is NT_PRSTATUS.
+std::int32_t thread_in(const std::string& core) {
+    const auto bytes = read_file(core);
+    Elf64_Ehdr header;
+    std::memcpy(&header, bytes.data(), sizeof header);
+    Elf64_Phdr notes;
+    std::memcpy(&notes, &bytes.at(header.e_phoff), sizeof notes);
+    elf_prstatus status;
+    std::memcpy(&status, &bytes.at(notes.p_offset + sizeof(Elf64_Nhdr) + 8), sizeof status);
+    return status.pr_pid;
+}
+
+} // namespace
+
+TEST_CASE("of several processes the core is that of the first, or of the one that is chosen") {
+    Directory directory;
+    const std::string image = directory / "image", core = directory / "core";
+    write_file(image, image_of_three());
+    auto told = [&](std::optional<std::int32_t> pid) {
+        return test::output_of(STDERR_FILENO, [&] { CHECK(tool::write_core(image, core, pid)); });
+    };
+    CHECK(told({}) == "rfork: this is the core of process 100; --pid chooses another: 101, 102\n");
+    CHECK(thread_in(core) == 100);
+    CHECK(told(102) == "");
+    CHECK(thread_in(core) == 102);
+    CHECK(told(100) == "");
+    CHECK(thread_in(core) == 100);
+}
+
+TEST_CASE("a process that the image does not hold is refused with those that it does") {
+    Directory directory;
+    write_file(directory / "image", image_of_three());
+    const auto refused = tool::write_core(directory / "image", directory / "core", 4711);
+    REQUIRE_FALSE(refused);
+    CHECK_THAT(refused.error().sentence,
+               Catch::Matchers::Contains("pid 4711: choose one of 100, 101, 102"));
+    CHECK(directory.entries() == 1);
 }
 
 TEST_CASE("what is refused leaves nothing behind") {
