@@ -209,13 +209,7 @@ void add_segments(std::vector<Elf64_Phdr>& segments, const CoreMemory& memory) {
 Elf64_Ehdr core_header(const CoreView& view) {
     const std::size_t segments = view.segments.size();
     Elf64_Ehdr h{};
-    std::memcpy(h.e_ident, ELFMAG, SELFMAG);
-    h.e_ident[EI_CLASS] = ELFCLASS64;
-    h.e_ident[EI_DATA] = ELFDATA2LSB;
-    h.e_ident[EI_VERSION] = EV_CURRENT;
-    h.e_type = ET_CORE;
-    h.e_machine = std::uint16_t(arch::elf_machine);
-    h.e_version = EV_CURRENT;
+    identify(h, ET_CORE);
     h.e_phoff = view.offset.segments;
     h.e_ehsize = sizeof h;
     h.e_phentsize = sizeof(Elf64_Phdr);
@@ -231,6 +225,14 @@ Elf64_Ehdr core_header(const CoreView& view) {
 }
 
 } // namespace
+
+void identify(Elf64_Ehdr& h, std::uint16_t type) {
+    constexpr char ident[EI_NIDENT] = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT};
+    std::memcpy(h.e_ident, ident, sizeof ident);
+    h.e_type = type;
+    h.e_machine = std::uint16_t(arch::elf_machine);
+    h.e_version = EV_CURRENT;
+}
 
 CoreView make_core_view(const CoreMemory& memory, const ProcessSnapshot& process) {
     CoreView view;

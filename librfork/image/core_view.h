@@ -31,6 +31,9 @@ struct CoreView {
     } offset{}; // in the file
 };
 
+// What every ELF header of an image says of itself.
+void identify(Elf64_Ehdr&, std::uint16_t type);
+
 // In two steps, since offsets in the file depend on the view's size: first with page data counted
 // from the first page, then put where it belongs.
 CoreView make_core_view(const CoreMemory&, const capture::ProcessSnapshot&);

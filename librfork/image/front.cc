@@ -141,13 +141,7 @@ struct Executable {
 
 void fill_header(Elf64_Ehdr& ehdr, const Layout& layout, std::size_t names_size,
                  std::size_t sections) {
-    std::memcpy(ehdr.e_ident, ELFMAG, SELFMAG);
-    ehdr.e_ident[EI_CLASS] = ELFCLASS64;
-    ehdr.e_ident[EI_DATA] = ELFDATA2LSB;
-    ehdr.e_ident[EI_VERSION] = EV_CURRENT;
-    ehdr.e_type = ET_EXEC;
-    ehdr.e_machine = std::uint16_t(arch::elf_machine);
-    ehdr.e_version = EV_CURRENT;
+    identify(ehdr, ET_EXEC);
     ehdr.e_entry = layout.header.window.base;
     ehdr.e_phoff = sizeof(Elf64_Ehdr);
     ehdr.e_shoff = (layout.sections_offset + names_size + 7) / 8 * 8;
