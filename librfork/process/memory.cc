@@ -189,6 +189,47 @@ void add_redirected(const image::Redirection& redirection, ProcessSnapshot& proc
               [](const Mapping& a, const Mapping& b) { return a.start < b.start; });
 }
 
+// Of an object, or, if that is 0, of the address space.
+struct Part {
+    std::uint32_t object;
+    std::uint64_t start, end;
+};
+
+// Ascending, and without overlaps.
+std::vector<Part> unite(std::vector<Part> parts) {
+    std::sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) {
+        return a.object != b.object ? a.object < b.object : a.start < b.start;
+    });
+    std::vector<Part> united;
+    for (const Part& part : parts) {
+        if (part.start >= part.end)
+            continue;
+        if (!united.empty() && united.back().object == part.object &&
+            part.start <= united.back().end)
+            united.back().end = std::max(united.back().end, part.end);
+        else
+            united.push_back(part);
+    }
+    return united;
+}
+
+// What of shared memory lies in the ranges.
+std::vector<Part> shared_parts(const std::vector<Mapping>& mappings,
+                               std::span<const Range> ranges) {
+    std::vector<Part> parts;
+    for (const Range& range : ranges) {
+        auto m = std::partition_point(mappings.begin(), mappings.end(), [&](const Mapping& other) {
+            return other.end <= range.start;
+        });
+        for (; m != mappings.end() && m->start < range.end; ++m)
+            if (m->kind == MappingKind::shared_memory)
+                parts.push_back({m->object,
+                                 std::max(range.start, m->start) - m->start + m->origin_offset,
+                                 std::min(range.end, m->end) - m->start + m->origin_offset});
+    }
+    return unite(std::move(parts));
+}
+
 } // namespace
 
 Error cannot_carry(const MemoryMapEntry& e, std::string_view what, std::string_view remedy) {
@@ -231,24 +272,26 @@ std::vector<Range> without(Range whole, std::span<const Range> holes) {
 
 std::vector<Range> with_aliases(const std::vector<Mapping>& mappings,
                                 std::span<const Range> ranges) {
-    std::vector<Range> all(ranges.begin(), ranges.end());
+    std::vector<Part> all;
     for (const Range& range : ranges)
-        for (const Mapping& m : mappings) {
-            const Range part{std::max(range.start, m.start), std::min(range.end, m.end)};
-            if (m.kind != MappingKind::shared_memory || part.start >= part.end)
-                continue;
-            const std::uint64_t from = part.start - m.start + m.origin_offset;
-            const std::uint64_t to = part.end - m.start + m.origin_offset;
-            for (const Mapping& other : mappings) {
-                const std::uint64_t begin = std::max(from, other.origin_offset);
-                const std::uint64_t end =
-                    std::min(to, other.origin_offset + (other.end - other.start));
-                if (&other != &m && other.kind == m.kind && other.object == m.object && begin < end)
-                    all.push_back({other.start + (begin - other.origin_offset),
-                                   other.start + (end - other.origin_offset)});
-            }
-        }
-    return all;
+        all.push_back({0, range.start, range.end});
+    const std::vector<Part> shared = shared_parts(mappings, ranges);
+    for (const Mapping& m : mappings) {
+        if (m.kind != MappingKind::shared_memory)
+            continue;
+        const std::uint64_t behind = m.origin_offset + (m.end - m.start);
+        auto part = std::partition_point(shared.begin(), shared.end(), [&](const Part& other) {
+            return other.object < m.object ||
+                   (other.object == m.object && other.end <= m.origin_offset);
+        });
+        for (; part != shared.end() && part->object == m.object && part->start < behind; ++part)
+            all.push_back({0, m.start + (std::max(part->start, m.origin_offset) - m.origin_offset),
+                           m.start + (std::min(part->end, behind) - m.origin_offset)});
+    }
+    std::vector<Range> united;
+    for (const Part& part : unite(std::move(all)))
+        united.push_back({part.start, part.end});
+    return united;
 }
 
 Result<void> classify_memory(const Source& source, const std::vector<MemoryMapEntry>& entries,

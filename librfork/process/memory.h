@@ -10,7 +10,7 @@ namespace rfork::capture {
 // What is left of `whole` without the ranges in `holes`, in ascending order.
 std::vector<Range> without(Range whole, std::span<const Range> holes);
 
-// The ranges, and wherever else the same shared memory is mapped.
+// The ranges, and wherever else the same shared memory is mapped; ascending, without overlaps.
 std::vector<Range> with_aliases(const std::vector<image::Mapping>& mappings,
                                 std::span<const Range> ranges);
 
