@@ -62,6 +62,7 @@
 #include <linux/mman.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
+#include <linux/time.h>
 
 namespace rfork::stub {
 namespace {
@@ -133,22 +134,17 @@ SupervisionPage* make_page(const Stub& stub) {
     return page;
 }
 
-// The first process of a pid namespace is 1 in any case.
-long make_process(int pid) {
-    const std::int32_t number = pid;
-    clone_args arguments{};
-    arguments.exit_signal = SIGCHLD;
-    if (pid != 1) {
-        arguments.set_tid = reinterpret_cast<std::uint64_t>(&number);
-        arguments.set_tid_size = 1;
-    }
-    return arch::syscall(__NR_clone3, &arguments, sizeof arguments);
+// All that the processes beside the program do; where a sandbox refuses it, they would do nothing
+// else, and never sleep.
+void check_can_wait_for_signals(const Stub& stub) {
+    const std::uint64_t none = 0;
+    const timespec at_once{};
+    const long r = arch::syscall(__NR_rt_sigtimedwait, &none, nullptr, &at_once, sizeof none);
+    if (r != -EAGAIN)
+        fail(stub, int(-r),
+             "cannot wait for signals (rt_sigtimedwait(2)), which it takes to keep the program's "
+             "pid: allow it in the sandbox, or start the image with RFORK_PID=new");
 }
-
-struct PidText {
-    char text[16];
-    explicit PidText(int pid) { Text(text, sizeof text) << std::uint64_t(pid); }
-};
 
 class ProcessMaker {
   public:
@@ -157,6 +153,7 @@ class ProcessMaker {
 
     // Returns in the program; the process that was executed stays behind.
     void run() {
+        check_can_wait_for_signals(stub_);
         default_action(SIGCHLD); // ignored, it would keep us from seeing our children end
         supervision_.page = make_page(stub_);
         supervision_.own_session = arch::syscall(__NR_getsid, 0) == own_pid() && !has_terminal();
@@ -181,7 +178,7 @@ class ProcessMaker {
         if (continue_clocks() == -EPERM)
             return -EPERM;
         start_helper(stub_, supervision_, HelperKind::guard);
-        const long pid = make_process(record_.pid);
+        const long pid = make_process(record_.pid, SIGCHLD);
         if (pid < 0)
             dismiss_helper(supervision_);
         return pid;
@@ -205,7 +202,7 @@ class ProcessMaker {
         supervision_.own_pids = !is_init;
         if (!is_init)
             start_helper(stub_, supervision_, HelperKind::init);
-        const long pid = make_process(record_.pid);
+        const long pid = make_process(is_init ? 0 : record_.pid, SIGCHLD);
         if (pid < 0)
             dismiss_helper(supervision_);
         if (pid == -EAGAIN)
@@ -263,6 +260,17 @@ class ProcessMaker {
 };
 
 } // namespace
+
+long make_process(int pid, int exit_signal) {
+    const std::int32_t number = pid;
+    clone_args arguments{};
+    arguments.exit_signal = std::uint64_t(exit_signal);
+    if (pid != 0) {
+        arguments.set_tid = reinterpret_cast<std::uint64_t>(&number);
+        arguments.set_tid_size = 1;
+    }
+    return arch::syscall(__NR_clone3, &arguments, sizeof arguments);
+}
 
 void keep_ids(Stub& stub, const ProcessRecord& record) {
     stub.rights = read_rights();

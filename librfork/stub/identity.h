@@ -8,6 +8,14 @@ namespace rfork::stub {
 
 // identity.cc: returns in the program, which may be a child of who has called.
 void keep_ids(Stub&, const kinds::ProcessRecord&);
+// As fork(2); `pid`: that it is to have, or 0.
+long make_process(int pid, int exit_signal);
+
+// For sentences.
+struct PidText {
+    char text[16];
+    explicit PidText(int pid) { Text(text, sizeof text) << std::uint64_t(pid); }
+};
 
 // rights.cc
 inline constexpr unsigned cap_sys_admin = 21, cap_checkpoint_restore = 40; // the latter: Linux 5.9

@@ -21,7 +21,6 @@
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
-#include <linux/sched.h>
 
 namespace rfork::stub {
 namespace {
@@ -39,11 +38,6 @@ std::size_t others(const Stub& stub) {
     return processes_of(stub).size() - 1;
 }
 
-struct PidText {
-    char text[16];
-    explicit PidText(int pid) { Text(text, sizeof text) << std::uint64_t(pid); }
-};
-
 // One that is not the first is a child of one that stands before it.
 void check_parent(const Stub& stub, const Process& child) {
     bool found = false;
@@ -59,16 +53,6 @@ void check_parent(const Stub& stub, const Process& child) {
         fail(stub, EOPNOTSUPP,
              "the image holds a process that does not descend from its first, pid",
              PidText(child.pid).text);
-}
-
-long make(const Stub& stub, const Process& process) {
-    clone_args arguments{};
-    arguments.exit_signal = process.exit_signal;
-    if (stub.keeps_ids) {
-        arguments.set_tid = reinterpret_cast<std::uint64_t>(&process.pid);
-        arguments.set_tid_size = 1;
-    }
-    return arch::syscall(__NR_clone3, &arguments, sizeof arguments);
 }
 
 [[noreturn]] void cannot_make(const Stub& stub, int error, const Process& process) {
@@ -96,7 +80,7 @@ void make_others(Stub& stub) {
     for (const Process& process : processes_of(stub).subspan(1)) {
         if (process.parent != stub.process->pid)
             continue;
-        const long pid = make(stub, process);
+        const long pid = make_process(stub.keeps_ids ? process.pid : 0, int(process.exit_signal));
         if (pid < 0)
             cannot_make(stub, int(-pid), process);
         if (pid == 0)
