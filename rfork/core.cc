@@ -97,11 +97,21 @@ class TemporaryFile {
     UniqueFd fd_;
 };
 
+// A device, a pipe or a link is not what anybody wants replaced.
+Result<void> check_replaceable(const std::string& path) {
+    struct stat there;
+    if (::lstat(path.c_str(), &there) != 0 || S_ISREG(there.st_mode))
+        return {};
+    return Error{EEXIST, path + " is there and is no regular file, so it is not replaced: choose "
+                                "another name for the core"};
+}
+
 } // namespace
 
 Result<void> write_core(const std::string& image_path, const std::string& core_path,
                         std::optional<std::int32_t> pid) {
-    UniqueFd image(::open(image_path.c_str(), O_RDONLY | O_CLOEXEC));
+    // Nonblocking, for whoever names a pipe.
+    UniqueFd image(::open(image_path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!image)
         return system_error(errno, "cannot open " + image_path);
     auto checked = image::read_image(image.get());
@@ -113,6 +123,8 @@ Result<void> write_core(const std::string& image_path, const std::string& core_p
     auto core_header = read_core_header(image.get(), *checked, *process);
     if (!core_header)
         return Error{core_header.error().code, image_path + ": " + core_header.error().sentence};
+    if (auto replaceable = check_replaceable(core_path); !replaceable)
+        return replaceable;
     if (same_file(image.get(), core_path))
         return Error{EINVAL, core_path + " is the image itself: name another file for the core"};
 

@@ -123,7 +123,7 @@ Result<void> print_processes(const std::string& path, int fd, const image::Image
 } // namespace
 
 Result<void> inspect(const std::string& path, const InspectOptions& options) {
-    UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!file)
         return system_error(errno, "cannot open " + path);
     auto image = image::read_image(file.get());

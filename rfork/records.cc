@@ -67,9 +67,12 @@ bool comes_before(const Found& a, const Found& b) {
     return a.entry->part != b.entry->part ? a.entry->part < b.entry->part : a.entry < b.entry;
 }
 
-Lines describe_unknown(const image::Record& record) {
-    return {{format("kind %u", static_cast<unsigned>(record.header().kind)),
-             format("%zu bytes that this release does not understand", record.bytes().size())}};
+Lines describe(const FrozenProgram& program, const Found& found) {
+    const auto& [record, entry] = found;
+    if (!entry)
+        return {{format("kind %u", static_cast<unsigned>(record.header().kind)),
+                 format("%zu bytes that this release does not understand", record.bytes().size())}};
+    return entry->describe ? entry->describe(program, record) : Lines{};
 }
 
 void append(Lines& lines, const Lines& more) {
@@ -83,12 +86,8 @@ Lines describe(const FrozenProgram& program, std::initializer_list<image::Record
             found.push_back({record, entry_of(record.header().kind)});
     std::ranges::stable_sort(found, comes_before);
     Lines lines;
-    for (const auto& [record, entry] : found) {
-        if (!entry)
-            append(lines, describe_unknown(record));
-        else if (entry->describe)
-            append(lines, entry->describe(program, record));
-    }
+    for (const Found& one : found)
+        append(lines, describe(program, one));
     return lines;
 }
 
@@ -115,6 +114,10 @@ std::string name_of(const FrozenProgram& program) {
 }
 
 } // namespace
+
+Lines describe_record(const FrozenProgram& program, const image::Record& record) {
+    return describe(program, {record, entry_of(record.header().kind)});
+}
 
 Lines describe_records(const FrozenProgram& program) {
     return describe(program, {program.image.objects(), program.image.state(program.process)});

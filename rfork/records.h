@@ -5,6 +5,8 @@
 
 namespace rfork::tool {
 
+Lines describe_record(const FrozenProgram& program, const image::Record& record);
+
 // Part by part, then whatever this program does not know: of an image of one process all records.
 Lines describe_records(const FrozenProgram& program);
 

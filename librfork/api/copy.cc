@@ -13,6 +13,7 @@
 #include "api/memory_marks.h"
 #include "api/remote_fork.h"
 #include "objects/collect_process.h"
+#include "objects/descriptors.h"
 #include "process/kept_from_forks.h"
 #include "process/own_pages.h"
 #include "process/private_copy.h"
@@ -115,6 +116,7 @@ Result<std::uint64_t> freeze_here(const Handover& all) {
     if (process.mappings.empty())
         if (Result<void> r = kinds::collect_memory(*self, own, process); !r)
             return r.error();
+    kinds::add_shared_memory(snapshot);
     if (Result<void> r = clear_excluded_memory(process.mappings); !r)
         return r.error();
     Result<capture::OwnPages> pages = capture::OwnPages::open();

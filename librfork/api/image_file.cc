@@ -19,6 +19,7 @@
 #include <csignal>
 #include <ctime>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -159,12 +160,36 @@ long open_stream(const FreezeOrder& order, int directory) {
     for (int waited = 0;; waited += pause_ms) {
         const long fd = arch::syscall(SYS_openat, directory, order.name.c_str(),
                                       O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
-        if (fd >= 0)
-            arch::syscall(SYS_fcntl, fd, F_SETFL, 0);
         if (fd != -ENXIO || waited >= order.patience_ms)
             return fd;
         arch::syscall(SYS_poll, nullptr, 0, pause_ms);
     }
+}
+
+// Where another image is on its way, the two would mix.
+bool others_write(int pipe) {
+    return arch::syscall(SYS_flock, pipe, LOCK_EX | LOCK_NB) == -EWOULDBLOCK;
+}
+
+Error into_pipe(const FreezeOrder& order, const Error& error) {
+    if (error.code == ENOTSUP) // it is not the pipe that is wrong
+        return error;
+    const std::string directory = order.directory == "." ? "" : order.directory;
+    return {error.code, "named pipe '" + directory + order.name + "': " + error.sentence};
+}
+
+Result<void> check_pipe(int fd) {
+    struct stat there;
+    if (fstat(fd, &there) != 0)
+        return system_error(errno, "cannot examine it");
+    if (!S_ISFIFO(there.st_mode))
+        return Error{EEXIST, "it is no named pipe any more"};
+    if (there.st_uid != geteuid())
+        return Error{EPERM, "it belongs to another user"};
+    if (others_write(fd))
+        return Error{EBUSY, "another program writes its image there at this moment: make a named "
+                            "pipe for each"};
+    return {};
 }
 
 // All signals are blocked, SIGPIPE too.
@@ -172,20 +197,19 @@ Result<std::uint64_t> write_stream(const FreezeOrder& order, const capture::Snap
                                    int directory, image::Progress& progress) {
     const long opened = open_stream(order, directory);
     if (opened == -ENXIO)
-        return in_directory(order, {ETIMEDOUT, "nobody reads from the named pipe '" + order.name +
-                                                   "': start the reader first, or have more "
-                                                   "patience (RFORK_TIMEOUT_MS)"});
-    const UniqueFd fd(opened < 0 ? -1 : int(opened));
-    struct stat there;
-    if (!fd || fstat(fd.get(), &there) != 0)
-        return in_directory(order, system_error(fd ? errno : int(-opened),
-                                                "cannot open the named pipe '" + order.name + "'"));
-    if (!S_ISFIFO(there.st_mode))
-        return in_directory(order, {EEXIST, "'" + order.name + "' is no named pipe any more"});
-    image::DescriptorSink sink(fd.get());
+        return into_pipe(order, {ETIMEDOUT, "nobody reads from it: start the reader first, or have "
+                                            "more patience (RFORK_TIMEOUT_MS)"});
+    if (opened < 0)
+        return into_pipe(order, system_error(int(-opened), "cannot open it"));
+    const UniqueFd fd{int(opened)};
+    if (Result<void> r = check_pipe(fd.get()); !r)
+        return into_pipe(order, r.error());
+    image::DescriptorSink sink(fd.get(), order.patience_ms);
     const Result<image::Written> written = image::write_image(snapshot, sink, progress);
     if (!written)
-        return in_directory(order, written.error());
+        return into_pipe(order, written.error());
+    if (Result<void> r = sink.wait_until_read(); !r)
+        return into_pipe(order, r.error());
     return written->bytes;
 }
 

@@ -56,10 +56,18 @@ Result<int> checkpoint(const Session& session, const char* path, const Options& 
     struct stat there;
     const bool exists = lstat(path, &there) == 0;
     order.is_stream = exists && S_ISFIFO(there.st_mode);
+    if (exists && S_ISLNK(there.st_mode))
+        return Error{EEXIST, "'" + whole +
+                                 "' is a symbolic link, so it is not written: name the file or the "
+                                 "named pipe itself"};
     if (exists && !S_ISREG(there.st_mode) && !order.is_stream)
         return Error{EEXIST, "'" + whole +
                                  "' exists and is neither a regular file nor a named pipe, so it "
                                  "is not written: choose another name"};
+    if (order.is_stream && there.st_uid != geteuid())
+        return Error{EPERM, "the named pipe '" + whole +
+                                "' belongs to another user, who could read the program's memory "
+                                "there: make one of your own"};
     order.temporary = remote::temporary_name(order.id);
     const Result<int> patience = read_timeout();
     if (!patience)

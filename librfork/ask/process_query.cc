@@ -13,8 +13,9 @@
 namespace rfork::ask {
 namespace {
 
-std::uint32_t number(int what) { // of prctl(2), 0 for one that the kernel does not know
-    const long answer = arch::syscall(SYS_prctl, what, 0, 0, 0, 0);
+// Of prctl(2), 0 for one that the kernel does not know.
+std::uint32_t number(Refused& refused, int what) {
+    const long answer = ask(refused, SYS_prctl, what, 0, 0, 0, 0);
     return answer > 0 ? std::uint32_t(answer) : 0;
 }
 
@@ -58,18 +59,19 @@ std::uint64_t microseconds(const timeval& time) {
 
 extern "C" void rfork_ask_process(ProcessAnswers* answers) {
     constexpr int get_mdwe = 66, get_memory_merge = 68; // Linux 6.3, 6.4
+    Refused& refused = answers->refused;
     for (unsigned signal = 1; signal <= kinds::signal_count; ++signal)
-        arch::syscall(SYS_rt_sigaction, signal, nullptr, &answers->signal_actions[signal - 1],
-                      sizeof(std::uint64_t));
-    answers->persona = std::uint64_t(arch::syscall(SYS_personality, 0xffffffff));
+        ask(refused, SYS_rt_sigaction, signal, nullptr, &answers->signal_actions[signal - 1],
+            sizeof(std::uint64_t));
+    answers->persona = std::uint64_t(ask(refused, SYS_personality, 0xffffffff));
     answers->brk = std::uint64_t(arch::syscall(SYS_brk, 0));
     answers->membarriers = ask_membarriers();
-    answers->no_new_privileges = number(PR_GET_NO_NEW_PRIVS);
-    answers->thp_disable = number(PR_GET_THP_DISABLE);
-    answers->dumpable = number(PR_GET_DUMPABLE) == 1;
-    answers->deny_write_execute = number(get_mdwe);
-    answers->memory_merge = number(get_memory_merge);
-    answers->keep_capabilities = number(PR_GET_KEEPCAPS);
+    answers->no_new_privileges = number(refused, PR_GET_NO_NEW_PRIVS);
+    answers->thp_disable = number(refused, PR_GET_THP_DISABLE);
+    answers->dumpable = number(refused, PR_GET_DUMPABLE) == 1;
+    answers->deny_write_execute = number(refused, get_mdwe);
+    answers->memory_merge = number(refused, get_memory_merge);
+    answers->keep_capabilities = number(refused, PR_GET_KEEPCAPS);
     int subreaper = 0;
     arch::syscall(SYS_prctl, PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0);
     answers->child_subreaper = unsigned(subreaper);
@@ -83,7 +85,7 @@ extern "C" void rfork_ask_timers(ProcessAnswers* answers) {
         std::uint64_t(now.tv_sec) * 1000000000 + std::uint64_t(now.tv_nsec);
     for (unsigned which = 0; which < kinds::interval_timer_count; ++which) {
         itimerval value{};
-        arch::syscall(SYS_getitimer, which, &value);
+        ask(answers->refused, SYS_getitimer, which, &value);
         answers->interval_timers[which] = {microseconds(value.it_interval),
                                            microseconds(value.it_value)};
     }

@@ -4,6 +4,7 @@
 // nothing, and has no data but what it is given (tests/unit/complete.sh holds it to that).
 #pragma once
 
+#include "ask/refused.h"
 #include "format/records/interval_timers.h"
 #include "format/records/signal_actions.h"
 
@@ -26,6 +27,7 @@ struct ProcessAnswers {
     std::uint32_t keep_capabilities;
     std::uint32_t deny_write_execute; // PR_GET_MDWE
     std::uint32_t has_children;       // of those that end with SIGCHLD
+    Refused refused;
 };
 
 // All but the timers.

@@ -21,15 +21,16 @@ void ask_rights(Rights& rights) {
 }
 
 void ask_kernel_of_thread(ThreadQuery& query) {
+    Refused& refused = query.refused;
     arch::syscall(SYS_prctl, PR_GET_TID_ADDRESS, &query.tid_address, 0, 0, 0);
-    arch::syscall(SYS_sigaltstack, nullptr, &query.altstack);
-    query.timer_slack = std::uint64_t(arch::syscall(SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0, 0));
-    arch::syscall(SYS_prctl, PR_GET_NAME, query.name, 0, 0, 0);
+    ask(refused, SYS_sigaltstack, nullptr, &query.altstack);
+    query.timer_slack = std::uint64_t(ask(refused, SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0, 0));
+    ask(refused, SYS_prctl, PR_GET_NAME, query.name, 0, 0, 0);
     query.machine_checks = std::uint32_t(arch::syscall(SYS_prctl, PR_MCE_KILL_GET, 0, 0, 0, 0));
     arch::syscall(SYS_prctl, PR_GET_TSC, &query.tsc, 0, 0, 0);
     ask_rights(query.rights);
-    arch::syscall(SYS_rt_sigpending, &query.pending, sizeof query.pending);
-    arch::syscall(SYS_sched_getattr, 0, &query.scheduling, sizeof query.scheduling, 0);
+    ask(refused, SYS_rt_sigpending, &query.pending, sizeof query.pending);
+    ask(refused, SYS_sched_getattr, 0, &query.scheduling, sizeof query.scheduling, 0);
 }
 
 void take_answers(const ThreadQuery& query, kinds::ThreadRecord& record) {

@@ -5,6 +5,7 @@
 // only, so the thread's vector state is never touched.
 #pragma once
 
+#include "ask/refused.h"
 #include "format/records/thread.h"
 
 #include <cstddef>
@@ -38,6 +39,7 @@ struct ThreadQuery {
         std::uint64_t size;
     } altstack;
     char name[16];
+    Refused refused;
 };
 
 inline constexpr std::size_t query_stack_size = 1024;

@@ -115,9 +115,9 @@ void add_file_note(Notes& notes, std::span<const Mapping> mappings,
         names.insert(names.end(), name.begin(), name.end());
         names.push_back('\0');
     }
-    std::vector<std::uint8_t> content(table.size() * sizeof table[0] + names.size());
-    std::memcpy(content.data(), table.data(), table.size() * sizeof table[0]);
-    std::memcpy(content.data() + table.size() * sizeof table[0], names.data(), names.size());
+    const auto* first = reinterpret_cast<const std::uint8_t*>(table.data());
+    std::vector<std::uint8_t> content(first, first + table.size() * sizeof table[0]);
+    content.insert(content.end(), names.begin(), names.end());
     notes.add("CORE", NT_FILE, content.data(), content.size());
 }
 

@@ -19,15 +19,21 @@ class Sink {
     ~Sink() = default;
 };
 
-// An open descriptor. In a regular file zeroes are a hole.
+// An open descriptor. In a regular file zeroes are a hole. What a pipe holds that is nonblocking must
+// become less within `patience_ms`, or the reader counts as gone.
 class DescriptorSink : public Sink {
   public:
-    explicit DescriptorSink(int fd);
+    explicit DescriptorSink(int fd, int patience_ms = -1);
     Result<void> write(std::span<const std::uint8_t> bytes) override;
     Result<void> write_zeroes(std::uint64_t count) override;
+    // Until the reader of a pipe has read all of it. What a reader leaves when he ends, nobody has.
+    Result<void> wait_until_read();
 
   private:
+    Error reader_is_slow() const;
+
     int fd_;
+    int patience_ms_;
     bool has_holes_;
 };
 

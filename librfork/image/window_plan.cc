@@ -140,10 +140,8 @@ std::vector<Mapping> mappings_of_shared_memory(const Snapshot& snapshot) {
 }
 
 bool is_memfd(const Snapshot& snapshot, std::uint32_t object) {
-    const auto memory = std::lower_bound(
-        snapshot.shared_memory.begin(), snapshot.shared_memory.end(), object,
-        [](const capture::SharedMemory& m, std::uint32_t id) { return m.id < id; });
-    return memory != snapshot.shared_memory.end() && memory->id == object && memory->is_memfd();
+    const capture::SharedMemory* memory = snapshot.find_shared_memory(object);
+    return memory && memory->is_memfd();
 }
 
 // The part of an object that is mapped by any of them.

@@ -55,7 +55,7 @@ Result<void> collect_memory(const capture::Source& source, std::span<const captu
         return r;
     if (Result<void> r = add_mapped_files(source, process); !r)
         return r;
-    add_shared_memory(source, process);
+    measure_shared_memory(source, process);
     return {};
 }
 

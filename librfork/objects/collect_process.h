@@ -18,7 +18,7 @@ struct Children {
 Result<void> collect_process(const capture::Source&, const Children&, capture::ProcessSnapshot&);
 
 // Its mappings, and the objects that are known by these, without `own`: ranges of memory that
-// belong to the freezing.
+// belong to the freezing. When all processes have been collected, add_shared_memory() ends it.
 Result<void> collect_memory(const capture::Source&, std::span<const capture::Range> own,
                             capture::ProcessSnapshot&);
 

@@ -17,7 +17,18 @@ using capture::ProcessSnapshot;
 using capture::Sort;
 using capture::Source;
 
-// What no kind can carry. A stream's locks are left behind with it.
+// Whom to send a signal, and which, is kept by the file also while it sends none (O_ASYNC), as
+// sockets do for urgent data.
+bool has_owner(const Source& source, const OpenDescription& d) {
+    const Result<UniqueFd> fd = source.descriptor(d.number());
+    if (!fd || (d.flags & O_PATH))
+        return false;
+    f_owner_ex owner{};
+    return (fcntl(fd->get(), F_GETOWN_EX, &owner) == 0 && owner.pid != 0) ||
+           fcntl(fd->get(), F_GETSIG) > 0;
+}
+
+// What no kind can carry. A stream's locks, and its owner, are left behind with it.
 Result<void> check(const Source& source, ProcessSnapshot& process, OpenDescription& d) {
     const bool is_file = d.kind == image::Kind::open_file;
     if (is_file)
@@ -31,6 +42,12 @@ Result<void> check(const Source& source, ProcessSnapshot& process, OpenDescripti
         return refuse(source, process, d, Sort::async,
                       cannot_carry(d, "sends a signal when it is ready (O_ASYNC), which an image "
                                       "cannot carry yet (RFORK_IGNORE=async goes on without)"));
+    if (!process.all.ignored.has(Sort::async) && !(is_file && is_stream(d)) &&
+        has_owner(source, d))
+        return refuse(source, process, d, Sort::async,
+                      cannot_carry(d, "has somebody to send signals to (F_SETOWN, F_SETSIG), which "
+                                      "an image cannot carry yet (RFORK_IGNORE=async goes on "
+                                      "without)"));
     d.flags &= ~std::uint32_t(O_ASYNC);
     return {};
 }

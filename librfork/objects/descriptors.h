@@ -54,8 +54,10 @@ void add_null(const capture::Source&, capture::ProcessSnapshot&, const OpenDescr
 // How the files are known again of which there are shared mappings; when these are known.
 Result<void> add_mapped_files(const capture::Source&, capture::ProcessSnapshot&);
 
-// What the process has mapped of the snapshot's shared memory, when its mappings are known.
-void add_shared_memory(const capture::Source&, capture::ProcessSnapshot&);
+// What the process has mapped of the snapshot's shared memory, when its mappings are known; and the
+// records, when those of all processes are.
+void measure_shared_memory(const capture::Source&, capture::ProcessSnapshot&);
+void add_shared_memory(capture::Snapshot&);
 
 // What the record of an object of that id starts with.
 image::ObjectHeader object_header(std::uint32_t id, std::uint32_t name, std::uint32_t flags = 0);

@@ -1,13 +1,20 @@
-// The program's memory, which may be anything, read by the kernel: false where there is none.
+// The program's memory, which may be anything, read by the kernel.
 #pragma once
 
+#include "base/result.h"
 #include "process/peek.h"
 
 namespace rfork::capture {
 
-template <class T>
-bool peek(std::uint64_t address, T& value) {
-    return peek(pid_t(arch::syscall(SYS_getpid)), address, value);
+// How many bytes there were, or -errno: EFAULT where there is none.
+inline long peek_own(std::uint64_t address, void* to, std::size_t size) {
+    return peek_bytes(pid_t(arch::syscall(SYS_getpid)), address, to, size);
+}
+
+// What no memory explains: as a rule, that a sandbox forbids to look at any.
+inline Error cannot_peek(long result) {
+    return system_error(int(-result), "cannot look at memory of the process (process_vm_readv(2))",
+                        "allow it in the sandbox (the seccomp profile of a container)");
 }
 
 } // namespace rfork::capture

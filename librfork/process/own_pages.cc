@@ -76,28 +76,37 @@ Result<void> make_readable(const image::Mapping& m) {
     return {};
 }
 
-// A mapping may be longer than its file, and pages behind the end of the file are none: SIGBUS.
-std::uint64_t end_of_file(Range mapping) {
-    auto is_there = [](std::uint64_t at) {
+// A mapping may be longer than its file, and pages behind the end of the file are none: SIGBUS. No
+// other error than EFAULT says that they are.
+Result<std::uint64_t> end_of_file(Range mapping) {
+    std::uint64_t there = mapping.start, behind = mapping.end; // the first that may be none
+    for (std::uint64_t at = mapping.end - page; there < behind;
+         at = there + (behind - there) / page / 2 * page) {
         char byte;
-        return peek(at, byte);
-    };
-    if (is_there(mapping.end - page))
-        return mapping.end;
-    std::uint64_t there = mapping.start, behind = mapping.end - page; // the first that is none
-    while (there < behind) {
-        const std::uint64_t middle = there + (behind - there) / page / 2 * page;
-        if (is_there(middle))
-            there = middle + page;
+        const long r = peek_own(at, &byte, sizeof byte);
+        if (r == 1)
+            there = at + page;
+        else if (r == -EFAULT)
+            behind = at;
         else
-            behind = middle;
+            return cannot_peek(r);
     }
     return there;
 }
 
+// By system call: errno is part of the program's memory, and stays as it is to be.
 bool swap_in_use() {
     struct sysinfo info {};
-    return sysinfo(&info) != 0 || info.freeswap != info.totalswap;
+    return arch::syscall(SYS_sysinfo, &info) != 0 || info.freeswap != info.totalswap;
+}
+
+Result<void> add_up_to_end_of_file(Range range, std::vector<Range>& pages) {
+    const Result<std::uint64_t> end = end_of_file(range);
+    if (!end)
+        return end.error();
+    if (*end > range.start)
+        pages.push_back({range.start, *end});
+    return {};
 }
 
 } // namespace
@@ -128,8 +137,8 @@ Result<void> OwnPages::find_pages(const image::Mapping& mapping, std::vector<Ran
         of_files_.push_back(range);
         if (Result<void> r = make_readable(mapping); !r)
             return r;
-        if (const std::uint64_t end = end_of_file(range); end > range.start)
-            pages.push_back({range.start, end});
+        if (Result<void> r = add_up_to_end_of_file(range, pages); !r)
+            return r;
         break;
     case image::MappingKind::vdso:
         pages.push_back(range);
@@ -221,11 +230,8 @@ Result<void> OwnPages::find_touched_by_table(Range range, std::vector<Range>& pa
 }
 
 Result<void> find_resident(Range range, std::vector<Range>& pages) {
-    if (swap_in_use()) {
-        if (const std::uint64_t end = end_of_file(range); end > range.start)
-            pages.push_back({range.start, end});
-        return {};
-    }
+    if (swap_in_use())
+        return add_up_to_end_of_file(range, pages);
     std::vector<unsigned char> resident(
         std::min<std::uint64_t>(64 * 1024, (range.end - range.start) / page));
     for (std::uint64_t at = range.start; at < range.end;) {

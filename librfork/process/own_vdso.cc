@@ -44,7 +44,8 @@ std::vector<Range> vdso_code() {
     code.push_back({vdso, vdso + size_in_memory(vdso)});
     char magic[sizeof image::redirection_magic];
     const std::uint64_t page = vdso - image::page_size;
-    if (peek(page, magic) && std::memcmp(magic, image::redirection_magic, sizeof magic) == 0) {
+    if (peek_own(page, magic, sizeof magic) == sizeof magic &&
+        std::memcmp(magic, image::redirection_magic, sizeof magic) == 0) {
         code.front().start = page;
         add_kernels_vdso(code);
     }

@@ -37,7 +37,7 @@ bool find_in_code(pid_t tid, std::uint64_t instruction, std::uint64_t& number) {
     constexpr std::size_t reach = 48;
     constexpr std::uint8_t move_to_eax = 0xb8;
     std::uint8_t code[reach];
-    if (!peek_bytes(tid, instruction - reach, code, reach))
+    if (peek_bytes(tid, instruction - reach, code, reach) != long(reach))
         return false;
     for (std::size_t at = reach - 5 + 1; at-- > 0;) {
         std::uint32_t value;

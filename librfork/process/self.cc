@@ -8,6 +8,7 @@
 #include "process/own_landlock.h"
 #include "process/own_memory.h"
 #include "process/own_posix_timers.h"
+#include "process/refused.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -37,10 +38,12 @@ extern const unsigned int __rseq_size __attribute__((weak));
 namespace rfork::capture {
 namespace {
 
-void ask_registrations(kinds::ThreadRecord& record) {
+void ask_registrations(kinds::ThreadRecord& record, ask::Refused& refused) {
     ask::ThreadQuery query{};
     ask::ask_kernel_of_thread(query);
     ask::take_answers(query, record);
+    if (query.refused.call)
+        refused = query.refused;
     arch::syscall(SYS_get_robust_list, 0, &record.robust_list, &record.robust_list_size);
 }
 
@@ -89,7 +92,7 @@ void add_xstate_header(Thread& thread) {
     std::memcpy(thread.xstate.data() + arch::xstate_bv_offset, &x87_and_sse, sizeof x87_and_sse);
 }
 
-Thread ask_thread(const SavedRegisters& saved, bool& knows_rseq) {
+Thread ask_thread(const SavedRegisters& saved, OwnFacts& facts) {
     constexpr int get_fs = 0x1003, get_gs = 0x1004;
     constexpr std::uint64_t user_cs = 0x33, user_ss = 0x2b, no_system_call = ~std::uint64_t(0);
     Thread thread;
@@ -102,10 +105,10 @@ Thread ask_thread(const SavedRegisters& saved, bool& knows_rseq) {
     record.registers.orig_rax = no_system_call;
     arch::syscall(SYS_arch_prctl, get_fs, &record.registers.fs_base);
     arch::syscall(SYS_arch_prctl, get_gs, &record.registers.gs_base);
-    ask_registrations(record);
+    ask_registrations(record, facts.kernel.refused);
     if (saved.without_tsc)
         record.flags |= kinds::thread_without_tsc;
-    knows_rseq = ask_rseq(record);
+    facts.knows_rseq = ask_rseq(record);
 
     record.xcr0 = arch::enabled_xstate(saved.by_xsave);
     record.xstate_size = (arch::xstate_layout(record.xcr0, record.layout) + 7) / 8 * 8;
@@ -204,7 +207,7 @@ OwnFacts ask_own_facts(std::string directory, const SavedRegisters& saved) {
     facts.directory = std::move(directory);
     ask::rfork_ask_process(&facts.kernel);
     ask_name_of_ended_main(facts.directory, facts.kernel);
-    facts.threads.push_back(ask_thread(saved, facts.knows_rseq));
+    facts.threads.push_back(ask_thread(saved, facts));
     mark_leader(facts.threads.front());
     ask::rfork_ask_timers(&facts.kernel);
     facts.posix_timers = own_posix_timers();
@@ -326,7 +329,7 @@ Result<std::vector<MemoryMapEntry>> Self::memory_map() const {
 std::size_t Self::read_memory(std::uint64_t address, void* to, std::size_t size) const {
     UniqueFd memory(::open("/proc/self/mem", O_RDONLY | O_CLOEXEC));
     if (!memory) // then what can be read without it
-        return peek_bytes(pid_t(arch::syscall(SYS_getpid)), address, to, size) ? size : 0;
+        return std::size_t(std::max(peek_own(address, to, size), 0L));
     const ssize_t got = pread(memory.get(), to, size, off_t(address));
     return got > 0 ? std::size_t(got) : 0;
 }
@@ -362,6 +365,11 @@ kinds::Limit Self::limit(unsigned resource) const {
 }
 
 Result<void> Self::check_capturable() const {
+    char byte = 0, copy;
+    if (const long r = peek_own(reinterpret_cast<std::uint64_t>(&byte), &copy, 1); r != 1)
+        return cannot_peek(r);
+    if (facts_->kernel.refused.call)
+        return refused_by_surroundings(facts_->kernel.refused);
     if (!facts_->posix_timers)
         return facts_->posix_timers.error();
     if (!facts_->knows_rseq)

@@ -9,6 +9,7 @@
 #include "arch/x86_64/tracee.h"
 #include "base/clock.h"
 #include "process/ptrace.h"
+#include "process/refused.h"
 
 #include <cerrno>
 #include <csignal>
@@ -78,6 +79,8 @@ Result<void> Tracer::query() {
         if (!bring_back(tracees_[i]))
             return died(tracees_[i].tid);
         ask::take_answers(queries_[i], tracees_[i].thread.record);
+        if (queries_[i].refused.call)
+            return refused_by_surroundings(queries_[i].refused);
         tracees_[i].pending = queries_[i].pending;
         if (queries_[i].rights != own_rights)
             return Error{ENOTSUP, "thread " + std::to_string(tracees_[i].tid) +

@@ -1,5 +1,7 @@
 #include "snapshot/snapshot.h"
 
+#include <algorithm>
+
 namespace rfork::capture {
 
 std::uint32_t StringTable::add(std::string_view text) {
@@ -11,6 +13,13 @@ std::uint32_t StringTable::add(std::string_view text) {
     bytes_.insert(bytes_.end(), text.begin(), text.end());
     bytes_.push_back('\0');
     return last_;
+}
+
+SharedMemory* Snapshot::find_shared_memory(std::uint32_t object) {
+    const auto found =
+        std::partition_point(shared_memory.begin(), shared_memory.end(),
+                             [object](const SharedMemory& memory) { return memory.id < object; });
+    return found != shared_memory.end() && found->id == object ? &*found : nullptr;
 }
 
 } // namespace rfork::capture

@@ -118,6 +118,7 @@ struct SharedMemory {
     std::uint32_t id;            // of the object
     std::uint64_t device, inode; // by which the kernel knows it
     std::string name;            // as it is shown
+    std::uint64_t size = 0;      // as far as any mapping reaches of what there is
 
     bool is_memfd() const { return name.starts_with("/memfd:"); }
 };
@@ -164,8 +165,13 @@ struct Snapshot {
 
     std::uint32_t new_object() { return ++last_object; }
 
-    std::uint32_t last_object = 0; // ids are given out from 1
-    std::vector<SharedMemory> shared_memory;
+    std::uint32_t last_object = 0;           // ids are given out from 1
+    std::vector<SharedMemory> shared_memory; // ids ascending
+    // Null if there is none of that id.
+    SharedMemory* find_shared_memory(std::uint32_t object);
+    const SharedMemory* find_shared_memory(std::uint32_t object) const {
+        return const_cast<Snapshot*>(this)->find_shared_memory(object);
+    }
     StringTable strings;
     RecordList objects;                    // what processes refer to, and may share
     std::deque<ProcessSnapshot> processes; // the first is the one that was asked for

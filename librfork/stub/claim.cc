@@ -28,6 +28,8 @@ void choose_attempt(Stub& stub) {
     std::uint8_t random[image::id_digits / 2];
     for (unsigned got = 0; got < sizeof random;) {
         const long r = arch::syscall(__NR_getrandom, random + got, sizeof random - got, 0);
+        if (r < 0 && r != -EINTR)
+            fail(stub, int(-r), "cannot choose a random name for this attempt (getrandom(2))");
         got += r > 0 ? unsigned(r) : 0;
     }
     for (unsigned i = 0; i < image::id_digits; ++i)

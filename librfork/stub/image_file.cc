@@ -13,14 +13,20 @@ void open_image(Stub& stub, const char* executable_name) {
     if (fd == -ENOENT) // no /proc here; find_kernel_mappings() will say so if it matters
         fd = arch::syscall(__NR_open, executable_name, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        fail(stub, int(-fd), "cannot open the image to read its pages", executable_name);
+        fail(stub, int(-fd),
+             "cannot open the image to read its pages (whoever runs it must be allowed to read it: "
+             "chmod +r),",
+             executable_name);
     stub.image_fd = int(fd);
     if (fd > 2)
         return;
     // Started with a standard stream closed: the image is not that stream.
     fd = arch::syscall(__NR_fcntl, stub.image_fd, F_DUPFD_CLOEXEC, 3);
     if (fd < 0)
-        fail(stub, int(-fd), "cannot open the image to read its pages", executable_name);
+        fail(stub, int(-fd),
+             "cannot open the image to read its pages (whoever runs it must be allowed to read it: "
+             "chmod +r),",
+             executable_name);
     arch::syscall(__NR_close, stub.image_fd);
     stub.image_fd = int(fd);
 }
@@ -70,7 +76,8 @@ void check_backings(const Stub& stub) {
              "the image leaves out memory that is in other files, which its stub cannot read");
 }
 
-// Behind the pages, in one piece with the closing record: by that the file is complete.
+// Behind the pages, in one piece with the closing record: by that the file is complete. One byte
+// more is asked for than there should be.
 void read_hashes(const Stub& stub) {
     const image::Header& header = *stub.header;
     const image::Section* where = find_section(stub, image::SectionKind::hashes, 0);
@@ -78,15 +85,17 @@ void read_hashes(const Stub& stub) {
         damaged(stub, "the image is damaged: it has no checksums");
     auto* to = reinterpret_cast<std::byte*>(header.window.hashes);
     const std::uint64_t size = header.file_size - where->offset;
-    for (std::uint64_t done = 0; done < size;) {
-        const long got = arch::syscall(__NR_pread64, stub.image_fd, to + done, size - done,
-                                       where->offset + done);
+    std::uint64_t done = 0;
+    for (long got = 1; got != 0 && done <= size; done += got > 0 ? std::uint64_t(got) : 0) {
+        got = arch::syscall(__NR_pread64, stub.image_fd, to + done, size + 1 - done,
+                            where->offset + done);
         if (got < 0 && got != -EINTR)
             fail(stub, int(-got), "cannot read the checksums of the image");
-        if (got == 0)
-            damaged(stub, "the image is truncated: copy it again from where it was written");
-        done += got > 0 ? std::uint64_t(got) : 0;
     }
+    if (done < size)
+        damaged(stub, "the image is truncated: copy it again from where it was written");
+    if (done > size)
+        damaged(stub, "the image is damaged: it is longer than it was written; copy it again");
     const auto* closing = reinterpret_cast<const image::Closing*>(to + where->size);
     if (size != where->size + sizeof *closing || !is_same(closing->magic, image::closing_magic) ||
         !is_same(closing->id.bytes, header.id.bytes) || closing->file_size != header.file_size)

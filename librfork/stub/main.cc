@@ -101,6 +101,14 @@ void parse_files(Stub& stub, const char* text) {
         fail(stub, EINVAL, "RFORK_FILES must be check, trust or rollback, and is", text);
 }
 
+// A variable that says yes by one word, and no by another or none.
+bool says_yes(const Stub& stub, const char* value, const char* yes, const char* no,
+              const char* what) {
+    if (!*value || same(value, yes) || same(value, no))
+        return same(value, yes);
+    fail(stub, EINVAL, what, value);
+}
+
 // Whoever executes such an image is not whose rights it would have: neither the environment nor the
 // program, which never was in that position, is to be trusted with them.
 [[noreturn]] void refuse_borrowed_rights(const Stub& stub) {
@@ -112,8 +120,8 @@ void parse_files(Stub& stub, const char* text) {
 
 // The stack these lie on is unmapped soon; the values are kept.
 const char* read_start(Stub& stub, const Start& start) {
-    static constexpr char cpu_ignore[] = "RFORK_CPU=ignore";
-    static constexpr char pid_new[] = "RFORK_PID=new";
+    static constexpr char cpu_prefix[] = "RFORK_CPU=";
+    static constexpr char pid_prefix[] = "RFORK_PID=";
     static constexpr char ticket_prefix[] = "RFORK_TICKET=";
     static constexpr char log_prefix[] = "RFORK_OUTPUT=";
     static constexpr char files_prefix[] = "RFORK_FILES=";
@@ -129,10 +137,12 @@ const char* read_start(Stub& stub, const Start& start) {
             refuse_borrowed_rights(stub);
     }
     for (const char* const* e = start.environment; *e; ++e) {
-        if (same(*e, cpu_ignore))
-            stub.ignore_cpu = true;
-        else if (same(*e, pid_new))
-            stub.new_ids = true;
+        if (starts_with(*e, cpu_prefix))
+            stub.ignore_cpu = says_yes(stub, *e + sizeof cpu_prefix - 1, "ignore", "check",
+                                       "RFORK_CPU must be check or ignore, and is");
+        else if (starts_with(*e, pid_prefix))
+            stub.new_ids = says_yes(stub, *e + sizeof pid_prefix - 1, "new", "keep",
+                                    "RFORK_PID must be keep or new, and is");
         else if (starts_with(*e, ticket_prefix))
             parse_ticket(stub, *e + sizeof ticket_prefix - 1);
         else if (starts_with(*e, log_prefix))

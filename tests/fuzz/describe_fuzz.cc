@@ -68,14 +68,24 @@ void look_at(const tool::Lines& lines) {
         characters_seen += line.title.size() + line.text.size();
 }
 
+// Each in memory of its own, behind whose end a sanitizer watches.
+void describe_alone(const tool::FrozenProgram& program, image::Records records) {
+    for (image::Record record : records) {
+        const std::vector<std::byte> copy(record.bytes().begin(), record.bytes().end());
+        look_at(tool::describe_record(program, image::Record(copy)));
+    }
+}
+
 void describe(int fd, const image::Image& image) {
     const tool::SharedBytes shared(image);
     look_at(tool::describe_records({fd, image}));
     look_at(tool::describe_objects(fd, image));
+    describe_alone({fd, image}, image.objects());
     for (const image::Process& process : image.processes()) {
         const tool::FrozenProgram program{fd, image, process.id};
         look_at({tool::title_of(program)});
         look_at(tool::describe_state(program));
+        describe_alone(program, image.state(process.id));
         look_at(tool::MappingTable(program, shared).summary());
     }
 }
@@ -86,7 +96,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     test::WrittenImage written;
     Input input({data, size});
     for (std::int32_t pid : {100, 101}) {
-        capture::ProcessSnapshot& process = written.add_process(pid, 1, "fuzzed");
+        capture::ProcessSnapshot& process =
+            written.add_process(pid, pid == 100 ? 1 : 100, "fuzzed");
         process.mappings = {written.mapping(memory_at, 2)};
         process.mappings[0].name = written.snapshot.strings.add("/a/name");
         process.descriptors = {{4, 0, 1, 0}, {3, image::descriptor_close_on_exec, 2, 0}};

@@ -17,6 +17,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
@@ -145,7 +146,7 @@ static void mode_forbids_writing(void) {
         _exit(NOT_HERE);
     const int fd = at(5, open(beside("read-only"), O_RDWR | O_CREAT, 0600));
     CHECK(fchmod(fd, 0444) == 0);
-    refused("is open for writing, which its mode no longer allows (0444)", fd);
+    refused("is open for writing, which its mode does not allow now (0444, user ", fd);
     CHECK(unlink(beside("read-only")) == 0);
 }
 static void memory_file(void) {
@@ -219,6 +220,18 @@ static void asynchronous(void) {
     const int fd = at(5, open("/dev/urandom", O_RDWR));
     CHECK(fcntl(fd, F_SETFL, O_ASYNC) == 0 && (fcntl(fd, F_GETFL) & O_ASYNC));
     refused("O_ASYNC", fd);
+}
+static void owner_of_signals(void) {
+    const int fd = at(5, socket(AF_INET, SOCK_STREAM, 0));
+    struct sockaddr_in any = {.sin_family = AF_INET};
+    CHECK(bind(fd, (struct sockaddr *)&any, sizeof any) == 0 && listen(fd, 1) == 0);
+    CHECK(fcntl(fd, F_SETOWN, getpid()) == 0);
+    refused("F_SETOWN", fd);
+}
+static void number_of_signals(void) {
+    const int fd = at(5, eventfd(0, 0));
+    CHECK(fcntl(fd, F_SETSIG, SIGUSR1) == 0);
+    refused("F_SETSIG", fd);
 }
 static void asynchronous_stream(void) {
     int ends[2];
@@ -487,6 +500,8 @@ static const struct {
     CASE(lock_through_duplicate),
     CASE(asynchronous),
     CASE(asynchronous_stream),
+    CASE(owner_of_signals),
+    CASE(number_of_signals),
     CASE(poll_set),
     CASE(write_end),
     CASE(two_read_ends),

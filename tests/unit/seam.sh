@@ -14,5 +14,5 @@ files=$(find process snapshot objects state -name '*.cc' -o -name '*.h' | grep -
 count=$(echo "$files" | wc -l)
 [ "$count" -ge 40 ] || { echo "only $count files to look at"; exit 1; }
 # A path in the process's own directory in /proc is not ours to find.
-found=$(grep -nE "$asks" $files | grep -vE ':[0-9]+: *//|directory_? \+ "/')
+found=$(grep -nE "$asks" $files | grep -vE ':[0-9]+: *(//|case )|directory_? \+ "/')
 [ -z "$found" ] || { echo "$found"; echo "ask the source (process/source.h) instead"; exit 1; }

@@ -36,8 +36,17 @@ Result<void> check_mode(const Source& source, const OpenDescription& d) {
     char mode[8];
     std::snprintf(mode, sizeof mode, "%04o", d.st.st_mode & 07777);
     const std::string what = access == R_OK ? "reading" : "writing";
-    return cannot_carry(d, "is open for " + what + ", which its mode no longer allows (" + mode +
-                               "), so that it could not be opened again");
+    return cannot_carry(d, "is open for " + what + ", which its mode does not allow now (" + mode +
+                               ", user " + std::to_string(d.st.st_uid) +
+                               "'s), so that it could not be opened again (chown or chmod it)");
+}
+
+// Its path is that in a file system which nobody need have mounted.
+bool is_message_queue(const Source& source, const OpenDescription& d) {
+    constexpr std::uint32_t mqueue = 0x19800202;
+    struct statfs fs {};
+    const Result<UniqueFd> fd = source.descriptor(d.number());
+    return fd && fstatfs(fd->get(), &fs) == 0 && std::uint32_t(fs.f_type) == mqueue;
 }
 
 // The file that a path names must still be the one that is open, or the copy would get another; and
@@ -56,7 +65,9 @@ Result<void> check_path(const Source& source, const OpenDescription& d) {
         named = {};
     }
     if (named.st_dev != d.st.st_dev || named.st_ino != d.st.st_ino)
-        return cannot_carry(d, "is a file that is no longer at that path");
+        return cannot_carry(d, is_message_queue(source, d)
+                                   ? "is a POSIX message queue, which an image cannot carry yet"
+                                   : "is a file that is no longer at that path");
     return check_mode(source, d);
 }
 

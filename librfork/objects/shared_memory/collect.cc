@@ -1,5 +1,6 @@
 // Shared memory is known by its mappings alone, so it is collected when these are known
-// (add_shared_memory). Of a memfd it matters where it ends: behind that a mapping has no pages.
+// (measure_shared_memory), and added when those of all processes are. Of a memfd it matters where
+// it ends: behind that a mapping has no pages.
 #include "format/kinds.h"
 #include "format/records/shared_memory.h"
 
@@ -35,15 +36,6 @@ std::uint64_t size_of(const Source& source, const Mapping& m, bool is_memfd) {
     return there * page;
 }
 
-std::uint64_t size_of(const Source& source, const ProcessSnapshot& process,
-                      const SharedMemory& memory) {
-    std::uint64_t size = 0;
-    for (const Mapping& m : process.mappings)
-        if (m.object == memory.id)
-            size = std::max(size, m.origin_offset + size_of(source, m, memory.is_memfd()));
-    return size;
-}
-
 std::string name_of_memfd(const std::string& shown) {
     constexpr std::string_view before = "/memfd:", behind = " (deleted)";
     std::string name = shown.substr(before.size());
@@ -54,14 +46,24 @@ std::string name_of_memfd(const std::string& shown) {
 
 } // namespace
 
-void add_shared_memory(const Source& source, ProcessSnapshot& process) {
-    for (const SharedMemory& memory : process.all.shared_memory) {
+void measure_shared_memory(const Source& source, ProcessSnapshot& process) {
+    for (const Mapping& m : process.mappings) {
+        if (m.kind != image::MappingKind::shared_memory)
+            continue;
+        SharedMemory& memory = *process.all.find_shared_memory(m.object);
+        memory.size =
+            std::max(memory.size, m.origin_offset + size_of(source, m, memory.is_memfd()));
+    }
+}
+
+void add_shared_memory(capture::Snapshot& snapshot) {
+    for (const SharedMemory& memory : snapshot.shared_memory) {
         SharedMemoryRecord record{};
         record.object = object_header(
-            memory.id, memory.is_memfd() ? process.all.strings.add(name_of_memfd(memory.name)) : 0);
+            memory.id, memory.is_memfd() ? snapshot.strings.add(name_of_memfd(memory.name)) : 0);
         record.type = memory.is_memfd() ? SharedMemoryType::memfd : SharedMemoryType::anonymous;
-        record.size = size_of(source, process, memory);
-        process.all.objects.add(image::Kind::shared_memory, record);
+        record.size = memory.size;
+        snapshot.objects.add(image::Kind::shared_memory, record);
     }
 }
 
