@@ -15,7 +15,9 @@
 #include "base/directory_names.h"
 #include "remote/spool.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <ctime>
 #include <fcntl.h>
@@ -167,7 +169,7 @@ long open_stream(const FreezeOrder& order, int directory) {
 }
 
 // Where another image is on its way, the two would mix.
-bool others_write(int pipe) {
+bool is_locked(int pipe) {
     return arch::syscall(SYS_flock, pipe, LOCK_EX | LOCK_NB) == -EWOULDBLOCK;
 }
 
@@ -181,14 +183,14 @@ Error into_pipe(const FreezeOrder& order, const Error& error) {
 Result<void> check_pipe(int fd) {
     struct stat there;
     if (fstat(fd, &there) != 0)
-        return system_error(errno, "cannot examine it");
+        return system_error(errno, "cannot examine it", "make another");
     if (!S_ISFIFO(there.st_mode))
-        return Error{EEXIST, "it is no named pipe any more"};
-    if (there.st_uid != geteuid())
-        return Error{EPERM, "it belongs to another user"};
-    if (others_write(fd))
-        return Error{EBUSY, "another program writes its image there at this moment: make a named "
-                            "pipe for each"};
+        return Error{EEXIST, "it is no named pipe any more: make another"};
+    if (!may_read_memory(there.st_uid))
+        return Error{EPERM, "it belongs to another user: make one of your own"};
+    if (is_locked(fd))
+        return Error{EBUSY, "somebody holds a lock on it (flock(2)), as a program does that writes "
+                            "its image there: make a named pipe for each"};
     return {};
 }
 
@@ -200,11 +202,15 @@ Result<std::uint64_t> write_stream(const FreezeOrder& order, const capture::Snap
         return into_pipe(order, {ETIMEDOUT, "nobody reads from it: start the reader first, or have "
                                             "more patience (RFORK_TIMEOUT_MS)"});
     if (opened < 0)
-        return into_pipe(order, system_error(int(-opened), "cannot open it"));
+        return into_pipe(order, system_error(int(-opened), "cannot open it",
+                                             "you must be allowed to write there"));
     const UniqueFd fd{int(opened)};
     if (Result<void> r = check_pipe(fd.get()); !r)
         return into_pipe(order, r.error());
-    image::DescriptorSink sink(fd.get(), order.patience_ms);
+    // A compressor may be at work for a while, or ask its user for a passphrase.
+    constexpr int breaths = 40;
+    const std::int64_t patience_ms = std::int64_t(order.patience_ms) * breaths;
+    image::DescriptorSink sink(fd.get(), int(std::min<std::int64_t>(patience_ms, INT_MAX)));
     const Result<image::Written> written = image::write_image(snapshot, sink, progress);
     if (!written)
         return into_pipe(order, written.error());

@@ -17,4 +17,9 @@ Result<std::uint64_t> write_file(const FreezeOrder& order, const capture::Snapsh
 // After a copy that died without cleaning up.
 void remove_temporary(const FreezeOrder& order);
 
+// Whose pipe it may be that an image goes through.
+inline bool may_read_memory(uid_t user) {
+    return user == geteuid() || user == 0;
+}
+
 } // namespace rfork::api

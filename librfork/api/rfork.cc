@@ -5,6 +5,7 @@
 #include "api/background.h"
 #include "api/call_lock.h"
 #include "api/freeze.h"
+#include "api/image_file.h"
 #include "api/last_error.h"
 #include "api/options.h"
 #include "api/readable_clock.h"
@@ -64,7 +65,7 @@ Result<int> checkpoint(const Session& session, const char* path, const Options& 
         return Error{EEXIST, "'" + whole +
                                  "' exists and is neither a regular file nor a named pipe, so it "
                                  "is not written: choose another name"};
-    if (order.is_stream && there.st_uid != geteuid())
+    if (order.is_stream && !may_read_memory(there.st_uid))
         return Error{EPERM, "the named pipe '" + whole +
                                 "' belongs to another user, who could read the program's memory "
                                 "there: make one of your own"};

@@ -63,7 +63,7 @@ extern "C" void rfork_ask_process(ProcessAnswers* answers) {
     for (unsigned signal = 1; signal <= kinds::signal_count; ++signal)
         ask(refused, SYS_rt_sigaction, signal, nullptr, &answers->signal_actions[signal - 1],
             sizeof(std::uint64_t));
-    answers->persona = std::uint64_t(ask(refused, SYS_personality, 0xffffffff));
+    answers->persona = std::uint64_t(arch::syscall(SYS_personality, 0xffffffff)); // or -errno
     answers->brk = std::uint64_t(arch::syscall(SYS_brk, 0));
     answers->membarriers = ask_membarriers();
     answers->no_new_privileges = number(refused, PR_GET_NO_NEW_PRIVS);
@@ -81,8 +81,7 @@ extern "C" void rfork_ask_process(ProcessAnswers* answers) {
 extern "C" void rfork_ask_timers(ProcessAnswers* answers) {
     timespec now{};
     arch::syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
-    answers->timers_asked =
-        std::uint64_t(now.tv_sec) * 1000000000 + std::uint64_t(now.tv_nsec);
+    answers->timers_asked = std::uint64_t(now.tv_sec) * 1000000000 + std::uint64_t(now.tv_nsec);
     for (unsigned which = 0; which < kinds::interval_timer_count; ++which) {
         itimerval value{};
         ask(answers->refused, SYS_getitimer, which, &value);

@@ -20,10 +20,11 @@ Error cannot_write(int error) {
     return system_error(error, "cannot write the image");
 }
 
-// How much of what was written into a pipe has not been read.
-int unread_in(int pipe) {
+// How much of what was written into a pipe has not been read, or -errno.
+long unread_in(int pipe) {
     int bytes = 0;
-    return arch::syscall(SYS_ioctl, pipe, FIONREAD, &bytes) == 0 ? bytes : 0;
+    const long r = arch::syscall(SYS_ioctl, pipe, FIONREAD, &bytes);
+    return r < 0 ? r : bytes;
 }
 
 } // namespace
@@ -33,14 +34,39 @@ DescriptorSink::DescriptorSink(int fd, int patience_ms) : fd_(fd), patience_ms_(
     has_holes_ = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+// With a reader, who may be slow, but not stand still.
+class DescriptorSink::Patience {
+  public:
+    Patience(int pipe, int limit_ms) : pipe_(pipe), limit_ms_(limit_ms), unread_(unread_in(pipe)) {}
+
+    // Until `events`, but no longer than `pause_ms`.
+    Result<bool> wait_for(short events, int pause_ms) {
+        pollfd pipe{pipe_, events, 0};
+        if (arch::syscall(SYS_poll, &pipe, 1, pause_ms) != 0)
+            return true;
+        const long unread = unread_in(pipe_);
+        waited_ms_ = unread == unread_ ? waited_ms_ + pause_ms : 0;
+        unread_ = unread;
+        if (limit_ms_ < 0 || waited_ms_ < limit_ms_)
+            return false;
+        return Error{ETIMEDOUT, "whoever reads the image has taken nothing of it for " +
+                                    std::to_string(waited_ms_) +
+                                    " ms: have it read, or have more patience (RFORK_TIMEOUT_MS)"};
+    }
+
+  private:
+    int pipe_, limit_ms_;
+    long unread_;
+    int waited_ms_ = 0;
+};
+
 // By system call: errno is part of the program's memory, and stays as it is to be.
 Result<void> DescriptorSink::write(std::span<const std::uint8_t> bytes) {
     while (!bytes.empty()) {
         const long put = arch::syscall(SYS_write, fd_, bytes.data(), bytes.size());
         if (put == -EAGAIN) {
-            pollfd room{fd_, POLLOUT, 0};
-            if (arch::syscall(SYS_poll, &room, 1, patience_ms_) == 0)
-                return reader_is_slow();
+            if (Result<void> r = wait_for_room(); !r)
+                return r;
         } else if (put == 0 || (put < 0 && put != -EINTR)) {
             return cannot_write(put < 0 ? int(-put) : EIO);
         } else if (put > 0) {
@@ -50,27 +76,33 @@ Result<void> DescriptorSink::write(std::span<const std::uint8_t> bytes) {
     return {};
 }
 
-Error DescriptorSink::reader_is_slow() const {
-    return {ETIMEDOUT, "whoever reads the image has taken nothing of it for " +
-                           std::to_string(patience_ms_) +
-                           " ms: have it read, or have more patience (RFORK_TIMEOUT_MS)"};
+Result<void> DescriptorSink::wait_for_room() {
+    constexpr int pause_ms = 500;
+    for (Patience patience(fd_, patience_ms_);;) {
+        const Result<bool> room = patience.wait_for(POLLOUT, pause_ms);
+        if (!room)
+            return room.error();
+        if (*room)
+            return {};
+    }
 }
 
 // No event tells that a pipe has become empty, but one that its reader is gone.
 Result<void> DescriptorSink::wait_until_read() {
     constexpr int first_pause_ms = 1, longest_pause_ms = 50;
-    int before = 0, waited_ms = 0, pause_ms = first_pause_ms;
-    while (const int unread = unread_in(fd_)) {
-        waited_ms = unread == before ? waited_ms + pause_ms : 0;
-        before = unread;
-        if (patience_ms_ >= 0 && waited_ms > patience_ms_)
-            return reader_is_slow();
-        pollfd gone{fd_, 0, 0};
-        if (arch::syscall(SYS_poll, &gone, 1, pause_ms) > 0 && unread_in(fd_) > 0)
+    Patience patience(fd_, patience_ms_);
+    for (int pause_ms = first_pause_ms;; pause_ms = std::min(2 * pause_ms, longest_pause_ms)) {
+        const long unread = unread_in(fd_);
+        if (unread < 0)
+            return system_error(int(-unread), "cannot find out whether the image has been read");
+        if (unread == 0)
+            return {};
+        const Result<bool> gone = patience.wait_for(0, pause_ms);
+        if (!gone)
+            return gone.error();
+        if (*gone && unread_in(fd_) > 0)
             return cannot_write(EPIPE);
-        pause_ms = std::min(2 * pause_ms, longest_pause_ms);
     }
-    return {};
 }
 
 Result<void> DescriptorSink::write_zeroes(std::uint64_t count) {

@@ -19,8 +19,8 @@ class Sink {
     ~Sink() = default;
 };
 
-// An open descriptor. In a regular file zeroes are a hole. What a pipe holds that is nonblocking must
-// become less within `patience_ms`, or the reader counts as gone.
+// An open descriptor. In a regular file zeroes are a hole. From a pipe that is nonblocking
+// something must be read every `patience_ms`, or its reader counts as gone.
 class DescriptorSink : public Sink {
   public:
     explicit DescriptorSink(int fd, int patience_ms = -1);
@@ -30,7 +30,8 @@ class DescriptorSink : public Sink {
     Result<void> wait_until_read();
 
   private:
-    Error reader_is_slow() const;
+    class Patience;
+    Result<void> wait_for_room();
 
     int fd_;
     int patience_ms_;

@@ -17,17 +17,6 @@ using capture::ProcessSnapshot;
 using capture::Sort;
 using capture::Source;
 
-// Whom to send a signal, and which, is kept by the file also while it sends none (O_ASYNC), as
-// sockets do for urgent data.
-bool has_owner(const Source& source, const OpenDescription& d) {
-    const Result<UniqueFd> fd = source.descriptor(d.number());
-    if (!fd || (d.flags & O_PATH))
-        return false;
-    f_owner_ex owner{};
-    return (fcntl(fd->get(), F_GETOWN_EX, &owner) == 0 && owner.pid != 0) ||
-           fcntl(fd->get(), F_GETSIG) > 0;
-}
-
 // What no kind can carry. A stream's locks, and its owner, are left behind with it.
 Result<void> check(const Source& source, ProcessSnapshot& process, OpenDescription& d) {
     const bool is_file = d.kind == image::Kind::open_file;
@@ -38,17 +27,20 @@ Result<void> check(const Source& source, ProcessSnapshot& process, OpenDescripti
         return refuse(source, process, d, Sort::lock,
                       cannot_carry(d, "holds a file lock, which an image cannot carry yet "
                                       "(RFORK_IGNORE=lock goes on without the lock)"));
-    if ((d.flags & O_ASYNC) && !process.all.ignored.has(Sort::async))
+    if (process.all.ignored.has(Sort::async)) {
+        d.flags &= ~std::uint32_t(O_ASYNC);
+        return {};
+    }
+    if (d.flags & O_ASYNC)
         return refuse(source, process, d, Sort::async,
                       cannot_carry(d, "sends a signal when it is ready (O_ASYNC), which an image "
                                       "cannot carry yet (RFORK_IGNORE=async goes on without)"));
-    if (!process.all.ignored.has(Sort::async) && !(is_file && is_stream(d)) &&
-        has_owner(source, d))
+    // Also a file that sends none by itself has it, as sockets do for urgent data.
+    if (!(d.flags & O_PATH) && !(is_file && is_stream(d)) && source.has_owner(d.number()))
         return refuse(source, process, d, Sort::async,
                       cannot_carry(d, "has somebody to send signals to (F_SETOWN, F_SETSIG), which "
                                       "an image cannot carry yet (RFORK_IGNORE=async goes on "
                                       "without)"));
-    d.flags &= ~std::uint32_t(O_ASYNC);
     return {};
 }
 

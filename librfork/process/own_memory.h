@@ -1,8 +1,12 @@
 // The program's memory, which may be anything, read by the kernel.
 #pragma once
 
+#include "arch/arch.h"
 #include "base/result.h"
 #include "process/peek.h"
+
+#include <cerrno>
+#include <sys/syscall.h>
 
 namespace rfork::capture {
 
@@ -13,8 +17,11 @@ inline long peek_own(std::uint64_t address, void* to, std::size_t size) {
 
 // What no memory explains: as a rule, that a sandbox forbids to look at any.
 inline Error cannot_peek(long result) {
-    return system_error(int(-result), "cannot look at memory of the process (process_vm_readv(2))",
-                        "allow it in the sandbox (the seccomp profile of a container)");
+    Error error = system_error(int(-result), "cannot look at memory of the process",
+                               "allow process_vm_readv(2), or /proc/self/mem, in the sandbox (the "
+                               "seccomp profile of a container)");
+    error.code = ENOTSUP;
+    return error;
 }
 
 } // namespace rfork::capture

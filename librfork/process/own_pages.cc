@@ -20,7 +20,6 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
-#include <sys/uio.h>
 
 namespace rfork::capture {
 namespace {
@@ -270,10 +269,7 @@ Result<std::uint64_t> OwnPages::read(Range range, std::uint8_t* to) {
     }
     std::uint64_t done = 0;
     while (done < range.size()) {
-        const iovec here{to + done, range.size() - done};
-        const iovec there{reinterpret_cast<void*>(range.start + done), range.size() - done};
-        const long got =
-            arch::syscall(SYS_process_vm_readv, arch::syscall(SYS_getpid), &here, 1, &there, 1, 0);
+        const long got = peek_own(range.start + done, to + done, range.size() - done);
         if (got == -EFAULT)
             break; // behind the end of a mapped file
         if (got <= 0)

@@ -23,7 +23,7 @@ std::string name_of(std::uint32_t call) {
     case SYS_sigaltstack:
         return "sigaltstack";
     }
-    return "system call " + std::to_string(call) + " of syscall";
+    return "syscall";
 }
 
 } // namespace

@@ -42,7 +42,7 @@ void ask_registrations(kinds::ThreadRecord& record, ask::Refused& refused) {
     ask::ThreadQuery query{};
     ask::ask_kernel_of_thread(query);
     ask::take_answers(query, record);
-    if (query.refused.call)
+    if (!refused.call)
         refused = query.refused;
     arch::syscall(SYS_get_robust_list, 0, &record.robust_list, &record.robust_list_size);
 }
@@ -194,6 +194,16 @@ void ask_name_of_ended_main(const std::string& directory, KernelFacts& facts) {
         name.copy(facts.name_of_ended_main, std::min(name.size() - 1, std::size_t(15)));
 }
 
+// Where a unit of systemd locks the personality, it may not even be asked for.
+void ask_persona(const std::string& directory, KernelFacts& facts) {
+    if (facts.persona <= 0xffffffff)
+        return;
+    const std::string text = text_of(directory + "/personality");
+    facts.persona = std::strtoul(text.c_str(), nullptr, 16);
+    if (text.empty())
+        facts.refused = {SYS_personality, EPERM};
+}
+
 // Of the thread whose tid is the pid.
 void mark_leader(Thread& thread) {
     if (thread.record.tid == std::int32_t(arch::syscall(SYS_getpid)))
@@ -207,6 +217,7 @@ OwnFacts ask_own_facts(std::string directory, const SavedRegisters& saved) {
     facts.directory = std::move(directory);
     ask::rfork_ask_process(&facts.kernel);
     ask_name_of_ended_main(facts.directory, facts.kernel);
+    ask_persona(facts.directory, facts.kernel);
     facts.threads.push_back(ask_thread(saved, facts));
     mark_leader(facts.threads.front());
     ask::rfork_ask_timers(&facts.kernel);
@@ -310,6 +321,13 @@ std::uint32_t Self::core_filter() const {
     return std::uint32_t(std::strtoul(text.c_str(), nullptr, 16));
 }
 
+// Asked by the number itself: to close a duplicate, on NFS, is to wait for the server.
+bool Self::has_owner(int number) const {
+    f_owner_ex owner{};
+    return (fcntl(number, F_GETOWN_EX, &owner) == 0 && owner.pid != 0) ||
+           fcntl(number, F_GETSIG) > 0;
+}
+
 Result<UniqueFd> Self::executable() const {
     UniqueFd file(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
     if (!file)
@@ -327,11 +345,7 @@ Result<std::vector<MemoryMapEntry>> Self::memory_map() const {
 
 // The copy's, which is the caller's.
 std::size_t Self::read_memory(std::uint64_t address, void* to, std::size_t size) const {
-    UniqueFd memory(::open("/proc/self/mem", O_RDONLY | O_CLOEXEC));
-    if (!memory) // then what can be read without it
-        return std::size_t(std::max(peek_own(address, to, size), 0L));
-    const ssize_t got = pread(memory.get(), to, size, off_t(address));
-    return got > 0 ? std::size_t(got) : 0;
+    return std::size_t(std::max(peek_own(address, to, size), 0L));
 }
 
 int Self::examine(const std::string& path, struct stat& to, bool follows) const {

@@ -69,6 +69,7 @@ class Self : public Source {
     }
     std::uint32_t core_filter() const override;
     Result<UniqueFd> descriptor(int number) const override;
+    bool has_owner(int number) const override;
     Result<Identity> identity() const override;
     Result<void> check_capturable() const override;
     Result<UniqueFd> executable() const override;

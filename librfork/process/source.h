@@ -44,6 +44,8 @@ class Source {
     virtual std::uint32_t core_filter() const = 0; // /proc/PID/coredump_filter
     // Another descriptor of the open file behind the process's descriptor `number`.
     virtual Result<UniqueFd> descriptor(int number) const = 0;
+    // Whether the open file behind it has somebody to send signals to (F_SETOWN, F_SETSIG).
+    virtual bool has_owner(int number) const = 0;
     virtual Result<Identity> identity() const = 0;
     // What an image cannot carry although no collector would come across it.
     virtual Result<void> check_capturable() const = 0;

@@ -19,7 +19,7 @@ enum class Sort : unsigned {
     proc,
     other,
     lock,     // not the file: that it is locked
-    async,    // likewise: O_ASYNC
+    async,    // likewise: O_ASYNC, F_SETOWN, F_SETSIG
     children, // processes
 };
 

@@ -8,25 +8,31 @@
 
 namespace rfork::stub {
 
+namespace {
+
+[[noreturn]] void cannot_open(const Stub& stub, long error, const char* name) {
+    fail(stub, int(-error),
+         error == -EACCES ? "cannot open the image to read its pages (whoever runs it must be "
+                            "allowed to read it, too: chmod +r),"
+                          : "cannot open the image to read its pages,",
+         name);
+}
+
+} // namespace
+
 void open_image(Stub& stub, const char* executable_name) {
     long fd = arch::syscall(__NR_open, "/proc/self/exe", O_RDONLY | O_CLOEXEC);
     if (fd == -ENOENT) // no /proc here; find_kernel_mappings() will say so if it matters
         fd = arch::syscall(__NR_open, executable_name, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        fail(stub, int(-fd),
-             "cannot open the image to read its pages (whoever runs it must be allowed to read it: "
-             "chmod +r),",
-             executable_name);
+        cannot_open(stub, fd, executable_name);
     stub.image_fd = int(fd);
     if (fd > 2)
         return;
     // Started with a standard stream closed: the image is not that stream.
     fd = arch::syscall(__NR_fcntl, stub.image_fd, F_DUPFD_CLOEXEC, 3);
     if (fd < 0)
-        fail(stub, int(-fd),
-             "cannot open the image to read its pages (whoever runs it must be allowed to read it: "
-             "chmod +r),",
-             executable_name);
+        cannot_open(stub, fd, executable_name);
     arch::syscall(__NR_close, stub.image_fd);
     stub.image_fd = int(fd);
 }
@@ -76,6 +82,21 @@ void check_backings(const Stub& stub) {
              "the image leaves out memory that is in other files, which its stub cannot read");
 }
 
+// As much of that as the file has.
+std::uint64_t read_at(const Stub& stub, std::byte* to, std::uint64_t size, std::uint64_t offset) {
+    std::uint64_t done = 0;
+    while (done < size) {
+        const long got =
+            arch::syscall(__NR_pread64, stub.image_fd, to + done, size - done, offset + done);
+        if (got == 0)
+            break;
+        if (got < 0 && got != -EINTR)
+            fail(stub, int(-got), "cannot read the checksums of the image");
+        done += got > 0 ? std::uint64_t(got) : 0;
+    }
+    return done;
+}
+
 // Behind the pages, in one piece with the closing record: by that the file is complete. One byte
 // more is asked for than there should be.
 void read_hashes(const Stub& stub) {
@@ -85,16 +106,10 @@ void read_hashes(const Stub& stub) {
         damaged(stub, "the image is damaged: it has no checksums");
     auto* to = reinterpret_cast<std::byte*>(header.window.hashes);
     const std::uint64_t size = header.file_size - where->offset;
-    std::uint64_t done = 0;
-    for (long got = 1; got != 0 && done <= size; done += got > 0 ? std::uint64_t(got) : 0) {
-        got = arch::syscall(__NR_pread64, stub.image_fd, to + done, size + 1 - done,
-                            where->offset + done);
-        if (got < 0 && got != -EINTR)
-            fail(stub, int(-got), "cannot read the checksums of the image");
-    }
-    if (done < size)
+    const std::uint64_t there = read_at(stub, to, size + 1, where->offset);
+    if (there < size)
         damaged(stub, "the image is truncated: copy it again from where it was written");
-    if (done > size)
+    if (there > size)
         damaged(stub, "the image is damaged: it is longer than it was written; copy it again");
     const auto* closing = reinterpret_cast<const image::Closing*>(to + where->size);
     if (size != where->size + sizeof *closing || !is_same(closing->magic, image::closing_magic) ||

@@ -228,6 +228,14 @@ static void owner_of_signals(void) {
     CHECK(fcntl(fd, F_SETOWN, getpid()) == 0);
     refused("F_SETOWN", fd);
 }
+static void ignored_owner(void) {
+    const int fd = at(5, eventfd(0, 0));
+    CHECK(fcntl(fd, F_SETOWN, getpid()) == 0);
+    at(7, inotify_init()); /* what stands in the way */
+    CHECK(setenv("RFORK_IGNORE", "async", 1) == 0);
+    refused_without("F_SETOWN");
+    CHECK(unsetenv("RFORK_IGNORE") == 0);
+}
 static void number_of_signals(void) {
     const int fd = at(5, eventfd(0, 0));
     CHECK(fcntl(fd, F_SETSIG, SIGUSR1) == 0);
@@ -501,6 +509,7 @@ static const struct {
     CASE(asynchronous),
     CASE(asynchronous_stream),
     CASE(owner_of_signals),
+    CASE(ignored_owner),
     CASE(number_of_signals),
     CASE(poll_set),
     CASE(write_end),

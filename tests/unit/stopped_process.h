@@ -73,6 +73,11 @@ class StoppedProcess final : public capture::Source {
             return system_error(errno, "cannot take descriptor " + std::to_string(number));
         return fd;
     }
+    bool has_owner(int number) const override {
+        const Result<UniqueFd> fd = descriptor(number);
+        f_owner_ex owner{};
+        return fd && fcntl(fd->get(), F_GETOWN_EX, &owner) == 0 && owner.pid != 0;
+    }
     int examine(const std::string& name, struct stat& to, bool follows) const override {
         const int flags = follows ? 0 : AT_SYMLINK_NOFOLLOW;
         return fstatat(directory(), seen(name).c_str(), &to, flags) == 0 ? 0 : errno;
