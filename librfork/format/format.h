@@ -97,9 +97,13 @@ enum PrivateDescriptor : unsigned {
     fd_stream0, // the standard streams the image was started with
     fd_stream1,
     fd_stream2,
-    fd_ready_in, // where the first of several processes hears of the others; else -1
+    fd_built_in, // where the first of several processes hears of the others; else -1
+    fd_built_out,
+    fd_arm_in, // and the others of it
+    fd_arm_out,
+    fd_ready_in, // likewise
     fd_ready_out,
-    fd_go_in, // and the others of it
+    fd_go_in,
     fd_go_out,
     private_descriptors
 };
@@ -221,7 +225,7 @@ struct Extent {
     std::uint64_t end() const { return at + size(); }
 };
 
-static_assert(sizeof(Header) == 224 && sizeof(Section) == 40 && sizeof(Closing) == 40 &&
+static_assert(sizeof(Header) == 240 && sizeof(Section) == 40 && sizeof(Closing) == 40 &&
               sizeof(Process) == 24 && sizeof(Mapping) == 56 && sizeof(Backing) == 48 &&
               sizeof(Extent) == 24);
 

@@ -118,19 +118,42 @@ Result<void> check_extents(const Image& image, std::uint32_t process, const Sect
     return {};
 }
 
-// Each once, and none that the stub needs, or that is common.
-Result<void> check_numbers(const Image& image, std::uint32_t process) {
+// Of the stub and of nobody, ascending.
+std::vector<std::int32_t> taken_numbers(const Image& image) {
+    std::vector<std::int32_t> numbers;
+    std::copy_if(std::begin(image.header().descriptors), std::end(image.header().descriptors),
+                 std::back_inserter(numbers), [](std::int32_t number) { return number >= 0; });
+    for (const Descriptor& d : image.descriptors(nobody))
+        numbers.push_back(d.fd);
+    std::sort(numbers.begin(), numbers.end());
+    return numbers;
+}
+
+bool any_twice(const std::vector<std::int32_t>& ascending) {
+    return std::adjacent_find(ascending.begin(), ascending.end()) != ascending.end();
+}
+
+// Each once, and none that is taken.
+Result<void> check_numbers(const Image& image, std::uint32_t process,
+                           const std::vector<std::int32_t>& taken) {
     std::vector<std::int32_t> numbers;
     for (const Descriptor& d : image.descriptors(process))
         numbers.push_back(d.fd);
-    if (process != nobody)
-        for (const Descriptor& d : image.descriptors(nobody))
-            numbers.push_back(d.fd);
-    std::copy_if(std::begin(image.header().descriptors), std::end(image.header().descriptors),
-                 std::back_inserter(numbers), [](std::int32_t number) { return number >= 0; });
     std::sort(numbers.begin(), numbers.end());
-    if (std::adjacent_find(numbers.begin(), numbers.end()) != numbers.end())
+    const bool collides = std::any_of(numbers.begin(), numbers.end(), [&](std::int32_t number) {
+        return std::binary_search(taken.begin(), taken.end(), number);
+    });
+    if (any_twice(numbers) || collides)
         return damaged("a descriptor is there twice");
+    return {};
+}
+
+// The pipes are there where there is somebody to talk to.
+Result<void> check_private_numbers(const Image& image) {
+    const bool several = image.processes().size() > 1;
+    for (unsigned i = 0; i < private_descriptors; ++i)
+        if ((image.header().descriptors[i] >= 0) != (several || i < fd_built_in))
+            return damaged("its stub has too many descriptors, or too few");
     return {};
 }
 
@@ -143,19 +166,40 @@ Result<void> check_descriptors(const Image& image, std::uint32_t process) {
             return damaged("its descriptors are out of order");
         last = &d;
     }
-    return check_numbers(image, process);
+    return {};
 }
 
-// Where none of the processes has anything.
-Result<void> check_common_memory(const Image& image, std::uint32_t process) {
-    const std::span<const Mapping> own = image.mappings(process);
-    auto mapping = own.begin();
-    for (const Mapping& common : image.mappings(nobody)) {
-        while (mapping != own.end() && mapping->end <= common.start)
-            ++mapping;
-        if (mapping != own.end() && mapping->start < common.end)
-            return damaged("shared memory is made where a process has something else");
-    }
+// Where shared memory is made none of the processes has anything; what is mapped of it lies there;
+// and what is made nowhere is mapped once.
+Result<void> check_mapping_of_common(const Mapping& m, std::span<const Mapping> places,
+                                     std::vector<std::uint32_t>& made_alone) {
+    const auto behind = std::partition_point(places.begin(), places.end(),
+                                             [&](const Mapping& p) { return p.end <= m.start; });
+    if (behind != places.end() && behind->start < m.end)
+        return damaged("shared memory is made where a process has something else");
+    if (m.kind != MappingKind::shared_memory)
+        return {};
+    const auto place = std::partition_point(places.begin(), places.end(),
+                                            [&](const Mapping& p) { return p.object < m.object; });
+    if (place == places.end() || place->object != m.object)
+        made_alone.push_back(m.object);
+    else if (m.origin_offset < place->origin_offset ||
+             !fits(m.origin_offset - place->origin_offset, m.end - m.start,
+                   place->end - place->start))
+        return damaged("a mapping of shared memory is not where that is made");
+    return {};
+}
+
+Result<void> check_common_memory(const Image& image) {
+    const std::span<const Mapping> places = image.mappings(nobody);
+    std::vector<std::uint32_t> made_alone;
+    for (const Process& process : image.processes())
+        for (const Mapping& m : image.mappings(process.id))
+            if (auto checked = check_mapping_of_common(m, places, made_alone); !checked)
+                return checked;
+    std::sort(made_alone.begin(), made_alone.end());
+    if (std::adjacent_find(made_alone.begin(), made_alone.end()) != made_alone.end())
+        return damaged("shared memory that has several mappings is not made for them");
     return {};
 }
 
@@ -168,6 +212,10 @@ Result<void> check_common_tables(const Image& image, const Section& pages) {
             return damaged("what is no shared memory is made like it, or twice");
         last = m.object;
     }
+    if (auto checked = check_common_memory(image); !checked)
+        return checked;
+    if (auto checked = check_private_numbers(image); !checked)
+        return checked;
     return check_descriptors(image, nobody);
 }
 
@@ -209,21 +257,24 @@ Result<void> check_tables(const Image& image) {
     const Section& pages = *image.section(SectionKind::pages);
     if (auto checked = check_sum(image, pages); !checked)
         return checked;
-    if (auto checked = check_common_tables(image, pages); !checked)
-        return checked;
+    const std::vector<std::int32_t> taken = taken_numbers(image);
+    if (any_twice(taken))
+        return damaged("its stub has a descriptor twice");
     for (const Process& process : image.processes()) {
         const std::uint32_t id = process.id;
         if (auto checked = check_records(image.table<std::byte>(SectionKind::state, id)); !checked)
             return checked;
         if (auto checked = check_mappings(image, id, pages); !checked)
             return checked;
-        if (auto checked = check_common_memory(image, id); !checked)
-            return checked;
         if (auto checked = check_extents(image, id, pages); !checked)
             return checked;
         if (auto checked = check_descriptors(image, id); !checked)
             return checked;
+        if (auto checked = check_numbers(image, id, taken); !checked)
+            return checked;
     }
+    if (auto checked = check_common_tables(image, pages); !checked)
+        return checked;
     return check_shared_memory(image, pages);
 }
 

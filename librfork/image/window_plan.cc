@@ -42,26 +42,53 @@ std::vector<Range> taken_by(const Snapshot& snapshot) {
     return taken;
 }
 
-// First fit in a part of the address space where a fresh exec has nothing, else anywhere between
-// what the processes have, but not at the ends: one place for all of them.
-Result<std::uint64_t> find_room(const std::vector<Range>& taken, std::uint64_t size) {
-    struct {
-        std::uint64_t start, end;
-    } const zones[] = {{arch::window_search_start, arch::window_search_end},
-                       {0x10000000, 0x2a0000000000}};
-    for (const auto& zone : zones) {
-        std::uint64_t at = zone.start;
-        for (const Range& range : taken) {
-            if (range.end + guard <= at)
+// Places between what is taken, one behind the other.
+class Gaps {
+  public:
+    Gaps(const std::vector<Range>& taken, Range zone)
+        : next_(taken.begin()), last_(taken.end()), at_(zone.start), end_(zone.end) {}
+    // 0 if there is none.
+    std::uint64_t find(std::uint64_t size) {
+        for (; next_ != last_ && at_ < end_ && size < end_ - at_; ++next_) {
+            if (next_->end + guard <= at_)
                 continue;
-            if (range.start >= at + size + guard)
+            if (next_->start >= at_ + size + guard)
                 break;
-            at = page_up(range.end + guard);
+            at_ = page_up(next_->end + guard);
         }
-        if (at + size <= zone.end)
-            return at;
+        if (at_ >= end_ || size > end_ - at_)
+            return 0;
+        at_ += size;
+        return at_ - size;
     }
+
+  private:
+    std::vector<Range>::const_iterator next_, last_;
+    std::uint64_t at_, end_;
+};
+
+// First a part of the address space where a fresh exec has nothing, else anywhere between what the
+// processes have, but not at the ends: one place for all of them.
+constexpr Range zones[] = {{arch::window_search_start, arch::window_search_end},
+                           {0x10000000, 0x2a0000000000}};
+
+Result<std::uint64_t> find_window(const std::vector<Range>& taken, std::uint64_t size) {
+    for (const Range& zone : zones)
+        if (const std::uint64_t at = Gaps(taken, zone).find(size))
+            return at;
     return Error{ENOMEM, "the process leaves no room in its address space for the resume code"};
+}
+
+bool place_in(Range zone, const std::vector<Range>& taken, std::vector<Mapping>& common) {
+    Gaps gaps(taken, zone);
+    for (Mapping& m : common) {
+        const std::uint64_t size = m.end - m.start;
+        m.start = gaps.find(size);
+        m.end = m.start + size;
+        if (m.start == 0)
+            return false;
+    }
+    return true;
 }
 
 // What the threads but the first need of the window, in the process that needs most.
@@ -96,6 +123,7 @@ Rooms rooms_for_threads(const Snapshot& snapshot) {
     }
     return most;
 }
+
 // Numbers that no process uses, in ascending order.
 class FreeNumbers {
   public:
@@ -158,13 +186,14 @@ Mapping part_of(std::span<const Mapping> mappings) {
     part.flags &= mapping_noreserve;
     return part;
 }
+
 } // namespace
 
 std::vector<Descriptor> choose_descriptors(const Snapshot& snapshot, Header& header) {
     const bool several = snapshot.processes.size() > 1;
     FreeNumbers free(snapshot);
     for (unsigned i = 0; i < private_descriptors; ++i)
-        header.descriptors[i] = several || i < fd_ready_in ? free.next() : -1;
+        header.descriptors[i] = several || i < fd_built_in ? free.next() : -1;
     std::vector<Descriptor> common;
     if (several)
         for (std::uint32_t object : objects_with_descriptors(snapshot))
@@ -187,22 +216,14 @@ std::vector<Mapping> common_mappings(const Snapshot& snapshot) {
 
 Result<void> place_common_mappings(const Snapshot& snapshot, const Window& window,
                                    std::vector<Mapping>& common) {
-    std::uint64_t size = 0;
-    for (const Mapping& m : common)
-        size += m.end - m.start;
     std::vector<Range> taken = taken_by(snapshot);
     taken.push_back({window.base, window.end});
     sort_by_address(taken);
-    const Result<std::uint64_t> base = size ? find_room(taken, size) : 0;
-    if (!base)
-        return base.error();
-    std::uint64_t at = *base;
-    for (Mapping& m : common) {
-        const std::uint64_t length = m.end - m.start;
-        m.start = at;
-        m.end = at += length;
-    }
-    return {};
+    for (const Range& zone : zones)
+        if (place_in(zone, taken, common))
+            return {};
+    return Error{ENOMEM, "the process leaves no room in its address space in which its shared "
+                         "memory could be made again: map less of it"};
 }
 
 Result<Window> plan_window(const Snapshot& snapshot, std::uint64_t stub_size,
@@ -213,10 +234,11 @@ Result<Window> plan_window(const Snapshot& snapshot, std::uint64_t stub_size,
     const Rooms rooms = rooms_for_threads(snapshot);
     const std::uint64_t frames = stacks + rooms.stacks + stack_size;
     const std::uint64_t size = frames + rooms.frames;
-    const Result<std::uint64_t> base = find_room(taken_by(snapshot), size);
+    const Result<std::uint64_t> base = find_window(taken_by(snapshot), size);
     if (!base)
         return base.error();
     return Window{*base,          *base + stub_size, *base + scratch, *base + hashes,
                   *base + stacks, *base + frames,    *base + size};
 }
+
 } // namespace rfork::image

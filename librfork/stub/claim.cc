@@ -68,8 +68,7 @@ bool is_of_attempt(const Stub& stub, const char* mark_and_rest, const char* mark
     if (!starts_with(mark_and_rest, mark))
         return false;
     mark_and_rest += length(mark);
-    return starts_with(mark_and_rest, stub.attempt) &&
-           mark_and_rest[length(stub.attempt)] == '.';
+    return starts_with(mark_and_rest, stub.attempt) && mark_and_rest[length(stub.attempt)] == '.';
 }
 
 void look_at(const Stub& stub, const char* name, Seen& seen) {
@@ -140,8 +139,8 @@ long win(Stub& stub) {
     bool may_be_on_its_way = false, said = false;
     const Deadline first_notice(2);
     for (Pause pause;; pause.take()) {
-        const long r = arch::syscall(__NR_renameat, stub.spool_fd, stub.ticket, stub.spool_fd,
-                                     stub.running);
+        const long r =
+            arch::syscall(__NR_renameat, stub.spool_fd, stub.ticket, stub.spool_fd, stub.running);
         if (r == 0)
             return 0;
         may_be_on_its_way = may_be_on_its_way || (r != -ENOENT && !is_final(r));
@@ -163,7 +162,7 @@ long win(Stub& stub) {
 
 } // namespace
 
-void claim(Stub& stub) {
+void win_ticket(Stub& stub) {
     if (!(stub.header->flags & image::flag_travels))
         return;
     stub.stage = Stage::claim;

@@ -41,11 +41,21 @@ void close_all_descriptors(int but) {
     close_all_from(unsigned(but + 1), no_more);
 }
 
+long keep_off_streams(int fd) {
+    if (fd > 2)
+        return fd;
+    const long moved = arch::syscall(__NR_fcntl, fd, F_DUPFD_CLOEXEC, 3);
+    arch::syscall(__NR_close, fd);
+    return moved;
+}
+
 void renumber_private_descriptors(Stub& stub) {
     const std::int32_t(&numbers)[image::private_descriptors] = stub.header->descriptors;
+    const Stub::Pipe &built = stub.built_pipe, &arm = stub.arm_pipe;
+    const Stub::Pipe &ready = stub.ready_pipe, &go = stub.go_pipe;
     int now[image::private_descriptors] = {
-        stub.image_fd, stub.status_fd, stub.spool_fd, 0,          1, 2,
-        stub.ready_in, stub.ready_out, stub.go_in,    stub.go_out};
+        stub.image_fd, stub.status_fd, stub.spool_fd, 0,        1,         2,     built.in,
+        built.out,     arm.in,         arm.out,       ready.in, ready.out, go.in, go.out};
     int floor = 3;
     for (int number : numbers)
         if (number >= floor)
@@ -94,10 +104,10 @@ void renumber_private_descriptors(Stub& stub) {
     stub.spool_fd = now[image::fd_spool];
     for (unsigned i = 0; i < 3; ++i)
         stub.stream_fd[i] = now[image::fd_stream0 + i];
-    stub.ready_in = now[image::fd_ready_in];
-    stub.ready_out = now[image::fd_ready_out];
-    stub.go_in = now[image::fd_go_in];
-    stub.go_out = now[image::fd_go_out];
+    stub.built_pipe = {now[image::fd_built_in], now[image::fd_built_out]};
+    stub.arm_pipe = {now[image::fd_arm_in], now[image::fd_arm_out]};
+    stub.ready_pipe = {now[image::fd_ready_in], now[image::fd_ready_out]};
+    stub.go_pipe = {now[image::fd_go_in], now[image::fd_go_out]};
 }
 
 namespace {

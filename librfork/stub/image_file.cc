@@ -26,14 +26,9 @@ void open_image(Stub& stub, const char* executable_name) {
         fd = arch::syscall(__NR_open, executable_name, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         cannot_open(stub, fd, executable_name);
-    stub.image_fd = int(fd);
-    if (fd > 2)
-        return;
-    // Started with a standard stream closed: the image is not that stream.
-    fd = arch::syscall(__NR_fcntl, stub.image_fd, F_DUPFD_CLOEXEC, 3);
+    fd = keep_off_streams(int(fd));
     if (fd < 0)
         cannot_open(stub, fd, executable_name);
-    arch::syscall(__NR_close, stub.image_fd);
     stub.image_fd = int(fd);
 }
 

@@ -107,6 +107,12 @@ bool same_pieces(const Stub& stub) {
     return next == stub.kernel_mappings;
 }
 
+// Whether the program's vDSO is another one than this kernel's.
+bool is_foreign(const Stub& stub) {
+    const Mapping* program = vdso_of_program(stub);
+    return program && (!same_build_id(stub, *program) || !same_pieces(stub));
+}
+
 // The kernel's mappings with their distances, the first of them at `place`.
 void move_to(Stub& stub, std::uint64_t place) {
     const std::uint64_t first = stub.kernel[0].now.start, vdso = stub.vdso.start;
@@ -191,8 +197,15 @@ void find_kernel_mappings(Stub& stub) {
     arch::syscall(__NR_close, fd);
     if (got < 0)
         fail(stub, int(-got), "cannot read /proc/self/maps");
-    if (const Mapping* program = vdso_of_program(stub))
-        stub.redirects_vdso = !same_build_id(stub, *program) || !same_pieces(stub);
+    stub.redirects_vdso = is_foreign(stub);
+    for (const image::Process& process : processes_of(stub)) {
+        stub.process = &process;
+        if (is_foreign(stub) != stub.redirects_vdso)
+            fail(stub, EOPNOTSUPP,
+                 "the processes of the image have vDSOs of different kernels, which its stub "
+                 "cannot bring back");
+    }
+    stub.process = processes_of(stub).data();
 }
 
 void park_kernel_mappings(Stub& stub) {

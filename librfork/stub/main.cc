@@ -206,8 +206,8 @@ stub_main(const std::uint64_t* stack, const image::Header* header) {
 
     restore(stub, Phase::process);
     restore(stub, Phase::threads);
+    meet(stub);
     restore(stub, Phase::armed);
-    roll_back_files(stub);
     leave(stub); // with all the others, once the claim is won
 }
 

@@ -41,7 +41,8 @@ std::uint64_t bytes_of_memory(const Stub& stub) {
     std::uint64_t bytes = 0;
     const auto* section = reinterpret_cast<const image::Section*>(stub.header + 1);
     for (std::uint32_t i = 0; i < stub.header->sections; ++i)
-        if (section[i].kind == image::SectionKind::extents ||
+        if ((section[i].kind == image::SectionKind::extents &&
+             section[i].owner == processes_of(stub).front().id) ||
             section[i].kind == image::SectionKind::shared_memory)
             for (const image::Extent& extent :
                  table<image::Extent>(stub, section[i].kind, section[i].owner))

@@ -108,8 +108,10 @@ void fail(const Stub& stub, int error, const char* what, const char* detail) {
 }
 
 void refuse(const Stub& stub, const image::StatusMessage& message) {
-    const bool for_the_first = stub.process && !is_first(stub) && stub.ready_out >= 0;
-    const int listener = for_the_first ? stub.ready_out : stub.status_fd;
+    const bool for_the_first = stub.process && !is_first(stub);
+    const int listener = !for_the_first             ? stub.status_fd
+                         : stub.built_pipe.out >= 0 ? stub.built_pipe.out
+                                                    : stub.ready_pipe.out;
     if (listener >= 0) {
         arch::syscall(__NR_write, listener, &message, sizeof message);
     } else {

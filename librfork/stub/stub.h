@@ -10,6 +10,7 @@
 #include "format/format.h"
 #include "format/object.h"
 #include "format/record.h"
+#include "format/records/resource_limits.h"
 #include "format/status.h"
 #include "format/ticket.h"
 
@@ -19,7 +20,6 @@
 
 namespace rfork::kinds {
 struct Owner;
-struct ResourceLimitsRecord;
 struct ThreadRecord;
 } // namespace rfork::kinds
 
@@ -86,7 +86,10 @@ struct Stub {
 
     int image_fd = -1;
     int stream_fd[3] = {-1, -1, -1};
-    int ready_in = -1, ready_out = -1, go_in = -1, go_out = -1; // between several processes
+    struct Pipe {
+        int in = -1, out = -1;
+    };
+    Pipe built_pipe, arm_pipe, ready_pipe, go_pipe; // between several processes
     mutable Progress progress;
 
     // CLOCK_MONOTONIC and CLOCK_BOOTTIME go on from what they showed at the freeze.
@@ -111,6 +114,8 @@ struct Stub {
     std::int64_t boottime_shift = 0;  // 0, unless there are no time namespaces here
 
     const kinds::ResourceLimitsRecord* limits = nullptr;
+    kinds::Limit limits_here[kinds::limit_count]; // that the image was started with
+    bool knows_limits = false;
 
     // Threads: state/thread/restore.cc.
     const kinds::ThreadRecord* caller = nullptr; // that froze the program
@@ -231,9 +236,9 @@ bool is_first(const Stub&);
 void find_processes(Stub&); // and becomes the first
 void restore_common_files(Stub&);
 void restore_common_memory(Stub&);
-void part(Stub&);          // returns in every process, whose files are there
-void claim_for_all(Stub&); // the first: when all are ready
-void await_claim(Stub&);   // the others
+void part(Stub&);  // returns in every process, whose files are there
+void meet(Stub&);  // when all are there, but for what runs by itself
+void claim(Stub&); // for all, when they are ready; nobody returns unless it is won
 
 // descriptors.cc
 void renumber_private_descriptors(Stub&);
@@ -241,6 +246,8 @@ void close_private_descriptors(Stub&);
 using Descriptors = std::span<const image::Descriptor>;
 // Those of the process that refer to an object.
 Descriptors descriptors_of(const Stub&, std::uint32_t object);
+// Moves a descriptor from a standard stream's number, if it has got one that was closed; or -errno.
+long keep_off_streams(int fd);
 // Moves a descriptor to a number that is none of these.
 int set_aside(const Stub&, int fd, Descriptors, const char* name);
 // Gives an open file its descriptors, and closes the one at which it was opened, unless that is one
@@ -325,7 +332,7 @@ std::int32_t tid_now(const Stub&, std::int32_t frozen_tid);
 // The ticket's directory, if it is its owner's alone, else -EINVAL (state/ticket).
 long open_ticket_directory(const Stub&);
 // claim.cc: wins the ticket of an image that travels, or ends.
-void claim(Stub&);
+void win_ticket(Stub&);
 // announce.cc: the program runs.
 void announce(Stub&);
 

@@ -18,7 +18,7 @@ struct trial {
     int known;
     pid_t image;
     int count; /* of its system calls, before the one that it is killed at */
-    int inside, ready, status;
+    int inside, words, ready, status;
 };
 
 static void kill_all(struct trial *trial) {
@@ -34,13 +34,15 @@ static void remember(struct trial *trial, pid_t task) {
     trial->tasks[trial->known++] = task;
 }
 
-/* Once it is ready, nothing is left that could go wrong. */
+/* It says that it is there, and then that it is ready; nothing is left then that could go wrong. */
 static void at_call_of_target(struct trial *trial) {
     struct user_regs_struct registers;
     trial->inside = !trial->inside;
     if (!trial->inside || ptrace(PTRACE_GETREGS, trial->tasks[SECOND], 0, &registers) != 0)
         return;
-    trial->ready = registers.orig_rax == SYS_write && registers.rdx == READY_SIZE;
+    if (registers.orig_rax == SYS_write && registers.rdx == READY_SIZE)
+        trial->words++;
+    trial->ready = trial->words == 2;
     if (trial->ready)
         kill_all(trial);
     else if (trial->count-- == 0)

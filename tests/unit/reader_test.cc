@@ -302,6 +302,23 @@ TEST_CASE("a structure that points outside itself is refused") {
          [](auto& i) { i.metadata.common_memory[0].start = 0x5ff000; }},
         {"common memory that is not shared",
          [](auto& i) { i.metadata.common_memory[0].kind = MappingKind::anonymous; }},
+        {"a mapping outside of where it is made",
+         [](auto& i) {
+             i.metadata.mappings2[0].kind = MappingKind::shared_memory;
+             i.metadata.mappings2[0].object = 1;
+             i.metadata.mappings2[0].origin_offset = 0x1000;
+             i.metadata.sections[SyntheticImage::extents2].size = 0;
+         }},
+        {"several mappings of what is made nowhere",
+         [](auto& i) {
+             for (unsigned m : {1, 2}) {
+                 i.metadata.mappings1[m].kind = MappingKind::shared_memory;
+                 i.metadata.mappings1[m].object = 9;
+             }
+             i.metadata.sections[SyntheticImage::extents1].size = 0;
+         }},
+        {"a stub without pipes", [](auto& i) { i.metadata.header.descriptors[fd_go_in] = -1; }},
+        {"a stub without an image", [](auto& i) { i.metadata.header.descriptors[0] = -1; }},
         {"common memory of nothing", [](auto& i) { i.metadata.common_memory[0].object = 0; }},
         {"state of nobody", section(SyntheticImage::state2, [](auto& s) { s.owner = 3; })},
         {"mappings twice", section(SyntheticImage::mappings2, [](auto& s) { s.owner = 1; })},

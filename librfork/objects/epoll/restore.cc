@@ -9,6 +9,7 @@
 //   had
 //                                 none, they are taken out.
 //   all others                    as they were
+#include "format/kinds.h"
 #include "format/records/epoll.h"
 
 #include "stub/stub.h"
@@ -79,6 +80,8 @@ class Lent {
   public:
     Lent(const Stub& stub, Epoll epoll, const EpollEntry& entry)
         : number_(entry.number), file_(descriptor_of(stub, epoll, entry.file, entry.number)) {
+        if (is_absent_stream(entry))
+            number_ = file_;
         if (number_ == file_)
             return;
         saved_ = arch::syscall(__NR_fcntl, number_, F_DUPFD_CLOEXEC, 0);
@@ -111,6 +114,12 @@ class Lent {
     }
 
   private:
+    // That the image was started without; control() finds that it is not there.
+    bool is_absent_stream(const EpollEntry& entry) const {
+        return (entry.flags & kinds::epoll_stream) &&
+               arch::syscall(__NR_fcntl, file_, F_GETFD) == -EBADF;
+    }
+
     int number_, file_;
     long saved_ = -1;
     bool close_on_exec_ = false;
@@ -184,11 +193,25 @@ int keep_clear(const Stub& stub, const EpollRecord& record, int fd, const char* 
     return fd;
 }
 
+// The kernel binds such an entry to the process that adds it.
+void check_no_signal_fd(const Stub& stub, const EpollRecord& record, const char* name) {
+    Records objects = Records::of_objects(stub);
+    while (const image::RecordHeader* header = objects.next())
+        for (std::uint32_t i = 0; header->kind == image::Kind::signal_fd && i < record.entries; ++i)
+            if (record.entry()[i].file == as<image::ObjectHeader>(*header).id)
+                fail(stub, EOPNOTSUPP,
+                     "of the several processes of the image one watches a signalfd by epoll, which "
+                     "its stub cannot bring back,",
+                     name);
+}
+
 } // namespace
 
 void restore_epoll(Stub& stub, const image::RecordHeader& header) {
     const auto& record = as<EpollRecord>(header);
     const char* name = string_at(stub, record.object.name);
+    if (are_several(stub))
+        check_no_signal_fd(stub, record, name);
     const long made = arch::syscall(__NR_epoll_create1, O_CLOEXEC);
     if (made < 0)
         fail(stub, int(-made), "cannot make again an epoll instance of the program,", name);

@@ -1,7 +1,8 @@
 // Shared memory that has one mapping is made where that is to be. Where there are several, or it is
 // a file (memfd_create(2)), it is made first at a place that the image names, in the table of
 // mappings of nobody, and mapped from there: mremap(2) with an old size of 0 makes a second mapping
-// of the same pages, in a process that has inherited the first as well.
+// of the same pages, in a process that has inherited the first as well. With one process that is
+// done for one object after the other, so that no more is mapped than need be.
 #include "format/records/shared_memory.h"
 
 #include "stub/stub.h"
@@ -19,6 +20,7 @@ using kinds::SharedMemoryRecord;
 using kinds::SharedMemoryType;
 
 constexpr std::uint32_t prot_rw = PROT_READ | PROT_WRITE;
+constexpr std::uint32_t only_process = 1;
 
 std::span<const Mapping> common_mappings(const Stub& stub) {
     return table<Mapping>(stub, image::SectionKind::mappings, stub.nobody.id);
@@ -61,6 +63,21 @@ void make(const Stub& stub, const Mapping& m, int fd) {
     fill(stub, m);
 }
 
+void finish(const Stub& stub, const Mapping& m) {
+    if ((m.prot & prot_rw) != prot_rw || (m.prot & PROT_EXEC))
+        if (long r = arch::syscall(__NR_mprotect, m.start, m.end - m.start, m.prot); r < 0)
+            cannot_map(stub, r);
+    finish_mapping(stub, m);
+}
+
+void take(const Stub& stub, const Mapping& m, const Mapping& made) {
+    const long r = arch::syscall(__NR_mremap, made.start + (m.origin_offset - made.origin_offset),
+                                 0, m.end - m.start, MREMAP_MAYMOVE | MREMAP_FIXED, m.start);
+    if (r != long(m.start))
+        cannot_map(stub, r < 0 ? r : -EEXIST);
+    finish(stub, m);
+}
+
 // Where only those are allowed that cannot be executed (vm.memfd_noexec), it is one of them.
 int make_memfd(const Stub& stub, const SharedMemoryRecord& record) {
     constexpr unsigned noexec_seal = 8; // MFD_NOEXEC_SEAL, Linux 6.3
@@ -86,27 +103,28 @@ void restore_shared_memory(Stub& stub, const image::RecordHeader& header) {
     make(stub, *place, fd);
     if (fd >= 0)
         arch::syscall(__NR_close, fd);
+    if (are_several(stub))
+        return;
+    for (const Mapping& m : table<Mapping>(stub, image::SectionKind::mappings, only_process))
+        if (m.object == record.object.id)
+            take(stub, m, *place);
+    arch::syscall(__NR_munmap, place->start, place->end - place->start);
 }
 
 void map_shared_memory(const Stub& stub, const Mapping& m) {
-    if (const Mapping* made = place_of(stub, m.object)) {
-        const long r =
-            arch::syscall(__NR_mremap, made->start + (m.origin_offset - made->origin_offset), 0,
-                          m.end - m.start, MREMAP_MAYMOVE | MREMAP_FIXED, m.start);
-        if (r != long(m.start))
-            cannot_map(stub, r < 0 ? r : -EEXIST);
-    } else {
+    const Mapping* place = place_of(stub, m.object);
+    if (!place) {
         make(stub, m, -1);
+        finish(stub, m);
+    } else if (are_several(stub)) {
+        take(stub, m, *place);
     }
-    if ((m.prot & prot_rw) != prot_rw || (m.prot & PROT_EXEC))
-        if (long r = arch::syscall(__NR_mprotect, m.start, m.end - m.start, m.prot); r < 0)
-            cannot_map(stub, r);
-    finish_mapping(stub, m);
 }
 
 void unmap_common_memory(const Stub& stub) {
-    for (const Mapping& m : common_mappings(stub))
-        arch::syscall(__NR_munmap, m.start, m.end - m.start);
+    if (are_several(stub))
+        for (const Mapping& m : common_mappings(stub))
+            arch::syscall(__NR_munmap, m.start, m.end - m.start);
 }
 
 } // namespace rfork::stub

@@ -26,10 +26,17 @@ bool has(std::uint32_t set, unsigned i) {
     return set >> i & 1;
 }
 
-Limit limit_here(unsigned i) {
-    Limit here{};
-    arch::syscall(__NR_prlimit64, 0, i, nullptr, &here);
-    return here;
+Limit limit_now(unsigned i) {
+    Limit now{};
+    arch::syscall(__NR_prlimit64, 0, i, nullptr, &now);
+    return now;
+}
+
+// Once, since what a process has raised its children have as well.
+void find_limits_here(Stub& stub) {
+    for (unsigned i = 0; i < kinds::limit_count && !stub.knows_limits; ++i)
+        stub.limits_here[i] = limit_now(i);
+    stub.knows_limits = true;
 }
 
 void set_limit(unsigned i, const Limit& limit) {
@@ -53,13 +60,17 @@ Limit wanted(const ResourceLimitsRecord& record, unsigned i, const Limit& here) 
 void restore_resource_limits(Stub& stub, const image::RecordHeader& header) {
     const auto& record = as<ResourceLimitsRecord>(header);
     stub.limits = &record;
+    find_limits_here(stub);
     for (unsigned i = 0; i < kinds::limit_count; ++i) {
-        const Limit here = limit_here(i), limit = wanted(record, i, here);
+        const Limit here = stub.limits_here[i];
+        Limit limit = wanted(record, i, here);
         if (i == RLIMIT_STACK && has(record.own_soft, i) && limit.soft < record.limits[i].soft)
             fail(stub, EPERM,
                  "cannot allow the program as large a stack as it has asked for: raise the hard "
                  "limit (ulimit -Hs)");
-        if (limit.soft > here.soft)
+        if (i == RLIMIT_NOFILE && are_several(stub)) // what any of them has open is open twice
+            limit.soft = here.hard;
+        if (limit.soft > limit_now(i).soft)
             set_limit(i, {limit.soft, here.hard});
     }
 }
@@ -71,8 +82,8 @@ void apply_final_limits(const Stub& stub) {
     const ResourceLimitsRecord& record = *stub.limits;
     auto* beginnings = reinterpret_cast<Limit*>(record.beginnings);
     for (unsigned i = 0; i < kinds::limit_count; ++i) {
-        const Limit here = limit_here(i), limit = wanted(record, i, here);
-        if (!(limit == here))
+        const Limit limit = wanted(record, i, stub.limits_here[i]);
+        if (!(limit == limit_now(i)))
             set_limit(i, limit);
         if (beginnings && !has(record.own_soft, i))
             beginnings[i].soft = limit.soft;

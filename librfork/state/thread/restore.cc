@@ -324,10 +324,7 @@ void leave(Stub& stub) {
         departure_counter(stub) = stub.threads;
 
     await_guard(stub);
-    if (is_first(stub))
-        claim_for_all(stub);
-    else
-        await_claim(stub);
+    claim(stub);
     return_lent_identity(stub);
     close_private_descriptors(stub);
     close_temporary_descriptors(stub);

@@ -32,6 +32,8 @@ long open_ticket_directory(const Stub& stub) {
 
 void restore_ticket(Stub& stub, const image::RecordHeader& header) {
     const auto& record = as<kinds::TicketRecord>(header);
+    if (!is_first(stub)) // which wins it for all
+        return;
     stub.ticket_path =
         stub.ticket_directory[0] ? stub.ticket_directory : string_at(stub, record.directory);
     const long opened = open_ticket_directory(stub);
