@@ -26,16 +26,15 @@ bool has(std::uint32_t set, unsigned i) {
     return set >> i & 1;
 }
 
-Limit limit_now(unsigned i) {
-    Limit now{};
-    arch::syscall(__NR_prlimit64, 0, i, nullptr, &now);
-    return now;
+long ask_limit(unsigned i, Limit& now) {
+    return arch::syscall(__NR_prlimit64, 0, i, nullptr, &now);
 }
 
 // Once, since what a process has raised its children have as well.
 void find_limits_here(Stub& stub) {
     for (unsigned i = 0; i < kinds::limit_count && !stub.knows_limits; ++i)
-        stub.limits_here[i] = limit_now(i);
+        if (long r = ask_limit(i, stub.limits_here[i]); r < 0)
+            fail(stub, int(-r), "cannot find out which limits hold here (getrlimit(2))");
     stub.knows_limits = true;
 }
 
@@ -70,7 +69,8 @@ void restore_resource_limits(Stub& stub, const image::RecordHeader& header) {
                  "limit (ulimit -Hs)");
         if (i == RLIMIT_NOFILE && are_several(stub)) // what any of them has open is open twice
             limit.soft = here.hard;
-        if (limit.soft > limit_now(i).soft)
+        Limit now;
+        if (ask_limit(i, now) < 0 || limit.soft > now.soft)
             set_limit(i, {limit.soft, here.hard});
     }
 }
@@ -83,7 +83,8 @@ void apply_final_limits(const Stub& stub) {
     auto* beginnings = reinterpret_cast<Limit*>(record.beginnings);
     for (unsigned i = 0; i < kinds::limit_count; ++i) {
         const Limit limit = wanted(record, i, stub.limits_here[i]);
-        if (!(limit == limit_now(i)))
+        Limit now;
+        if (ask_limit(i, now) < 0 || !(limit == now))
             set_limit(i, limit);
         if (beginnings && !has(record.own_soft, i))
             beginnings[i].soft = limit.soft;
