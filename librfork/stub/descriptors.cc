@@ -118,14 +118,7 @@ Descriptors descriptors_of(const Stub& stub, const image::Process& process) {
 
 // A table is in the order of the objects.
 Descriptors part_for(Descriptors all, std::uint32_t object) {
-    std::size_t first = 0, behind = all.size();
-    while (first < behind) {
-        const std::size_t middle = first + (behind - first) / 2;
-        if (all[middle].object < object)
-            first = middle + 1;
-        else
-            behind = middle;
-    }
+    const std::size_t first = first_of(all, object);
     std::size_t last = first;
     while (last < all.size() && all[last].object == object)
         ++last;

@@ -200,7 +200,7 @@ stub_main(const std::uint64_t* stack, const image::Header* header) {
     park_kernel_mappings(stub);
     clear_address_space(stub); // beyond this point nothing exists but the window
     restore_common_memory(stub);
-    part(stub); // beyond this point this may be any of the processes
+    part_ways(stub); // beyond this point this may be any of the processes
     restore_memory(stub);
     place_kernel_mappings(stub);
 

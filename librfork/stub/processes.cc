@@ -5,10 +5,8 @@
 // (the image says where: in the tables of process 0, which is nobody). Then it makes its children
 // of the image, which make theirs; each takes what is its own out of that, and becomes itself.
 //
-// clang-format off
-//   first   common things | clone | files, memory, threads | hears all, go | timers | hears all, claim, go
-//   others                        |        likewise        |     built     | timers |   ready   | leave
-// clang-format on
+//   first   common things | clone | files, memory, threads | hears, go | timers | hears, claim, go
+//   others                        |        likewise        |   built   | timers | ready    | leave
 //
 // They meet twice: what runs by itself is set going when all are there, and the claim is made when
 // they are that far.
@@ -210,7 +208,7 @@ void restore_common_memory(Stub& stub) {
     stub.process = processes_of(stub).data();
 }
 
-void part(Stub& stub) {
+void part_ways(Stub& stub) {
     if (!are_several(stub))
         return;
     make_others(stub);

@@ -222,6 +222,20 @@ const Record& as(const image::RecordHeader& header) {
     return reinterpret_cast<const Record&>(header);
 }
 
+// Where the entries for an object begin in a table that is in the order of the objects.
+template <class Entry>
+std::size_t first_of(std::span<const Entry> table, std::uint32_t object) {
+    std::size_t first = 0, behind = table.size();
+    while (first < behind) {
+        const std::size_t middle = first + (behind - first) / 2;
+        if (table[middle].object < object)
+            first = middle + 1;
+        else
+            behind = middle;
+    }
+    return first;
+}
+
 // The parts of a resume, between which the stub does the rest of its work: format/kinds.def.
 enum class Phase { host, identity, files, memory, process, threads, armed, never };
 
@@ -236,9 +250,9 @@ bool is_first(const Stub&);
 void find_processes(Stub&); // and becomes the first
 void restore_common_files(Stub&);
 void restore_common_memory(Stub&);
-void part(Stub&);  // returns in every process, whose files are there
-void meet(Stub&);  // when all are there, but for what runs by itself
-void claim(Stub&); // for all, when they are ready; nobody returns unless it is won
+void part_ways(Stub&); // returns in every process, whose files are there
+void meet(Stub&);      // when all are there, but for what runs by itself
+void claim(Stub&);     // for all, when they are ready; nobody returns unless it is won
 
 // descriptors.cc
 void renumber_private_descriptors(Stub&);

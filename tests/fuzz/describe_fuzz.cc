@@ -9,6 +9,7 @@
 //
 // Without RFORK_LIBFUZZER it is an ordinary program, for CTest: inputs that it makes up, the same
 // ones each time.
+#include "environment.h"
 #include "format/kinds.h"
 #include "synthetic_image.h"
 #include "written_image.h"
@@ -116,16 +117,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 #ifndef RFORK_LIBFUZZER
 
 #include <cstdio>
-#include <cstdlib>
 #include <random>
 
 namespace {
-
-// FUZZ_SEED and FUZZ_TIMES in the environment: other inputs, and more of them.
-unsigned from_environment(const char* name, unsigned otherwise) {
-    const char* text = std::getenv(name);
-    return text ? static_cast<unsigned>(std::strtoul(text, nullptr, 10)) : otherwise;
-}
 
 // As long as any record, and mostly longer than its structure; filled with small numbers, which
 // counts, offsets and descriptors are, and such at which arithmetic goes wrong.
@@ -151,8 +145,8 @@ void add_random_record(std::vector<std::uint8_t>& bytes, std::mt19937& random) {
 } // namespace
 
 int main() {
-    std::mt19937 random(from_environment("FUZZ_SEED", 1989));
-    for (unsigned i = 0; i < 500 * from_environment("FUZZ_TIMES", 1); ++i) {
+    std::mt19937 random(test::from_environment("FUZZ_SEED", 1989));
+    for (unsigned i = 0; i < 500 * test::from_environment("FUZZ_TIMES", 1); ++i) {
         std::vector<std::uint8_t> bytes;
         for (unsigned record = 0; record < 200; ++record)
             add_random_record(bytes, random);

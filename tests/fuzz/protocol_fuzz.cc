@@ -10,6 +10,7 @@
 //
 // Without RFORK_LIBFUZZER it is an ordinary program, for CTest: it runs over the files named on its
 // command line, or over mutations of valid datagrams, the same ones each time.
+#include "environment.h"
 #include "sealed.h"
 
 #include <cstdint>
@@ -60,7 +61,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 #ifndef RFORK_LIBFUZZER
 
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <random>
@@ -68,12 +68,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 namespace {
 
 constexpr int mutations = 200'000;
-
-// FUZZ_SEED and FUZZ_TIMES in the environment: other mutations, and more of them.
-unsigned from_environment(const char* name, unsigned otherwise) {
-    const char* text = std::getenv(name);
-    return text ? static_cast<unsigned>(std::strtoul(text, nullptr, 10)) : otherwise;
-}
 
 std::vector<Datagram> seeds() {
     std::vector<Datagram> all;
@@ -109,8 +103,8 @@ int main(int argc, char** argv) {
     }
     if (argc > 1)
         return 0;
-    std::mt19937 random(from_environment("FUZZ_SEED", 1));
-    const int count = mutations * static_cast<int>(from_environment("FUZZ_TIMES", 1));
+    std::mt19937 random(test::from_environment("FUZZ_SEED", 1));
+    const int count = mutations * static_cast<int>(test::from_environment("FUZZ_TIMES", 1));
     const std::vector<Datagram> valid = seeds();
     int accepted = 0;
     for (int i = 0; i < count; ++i)

@@ -9,6 +9,7 @@
 //
 // Without RFORK_LIBFUZZER it is an ordinary program, for CTest: it runs over the files named on its
 // command line, or over mutations of a valid image, the same ones each time.
+#include "environment.h"
 #include "synthetic_image.h"
 
 #include "image/reader.h"
@@ -108,18 +109,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 #ifndef RFORK_LIBFUZZER
 
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <random>
 
 namespace {
-
-// FUZZ_SEED and FUZZ_TIMES in the environment: other mutations, and more of them.
-unsigned from_environment(const char* name, unsigned otherwise) {
-    const char* text = std::getenv(name);
-    return text ? static_cast<unsigned>(std::strtoul(text, nullptr, 10)) : otherwise;
-}
 
 void run(const Bytes& bytes) {
     LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
@@ -153,7 +147,7 @@ void run_mutations(unsigned count) {
                                              ~std::uint64_t{0}};
     const Bytes valid = test::SyntheticImage().bytes();
     const std::size_t metadata_end = test::metadata_offset + test::SyntheticImage::metadata_bytes;
-    std::mt19937 random(from_environment("FUZZ_SEED", 1989));
+    std::mt19937 random(test::from_environment("FUZZ_SEED", 1989));
     auto below = [&random](std::size_t n) { return random() % n; };
 
     for (unsigned i = 0; i < count; ++i) {
@@ -184,7 +178,7 @@ int main(int argc, char** argv) {
     }
     if (argc == 1) {
         run(test::SyntheticImage().bytes());
-        run_mutations(20000 * from_environment("FUZZ_TIMES", 1));
+        run_mutations(20000 * test::from_environment("FUZZ_TIMES", 1));
     }
     std::printf("EXIT-SUCCESS (%zu)\n", characters_seen);
     return 0;

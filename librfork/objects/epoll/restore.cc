@@ -1,12 +1,10 @@
 // epoll_ctl(2) gives back what an instance watches, but not how far it has come. Three sorts of
 // entries differ in that:
 //
-//   EPOLLONESHOT that has fired   Only firing disables it. It is added first, with every event
-//   there
+//   EPOLLONESHOT that has fired   Only firing disables it. It is added first, with every event there
 //                                 is, so that it fires at once; to an end of a pipe for which
 //                                 nothing is ready, something is made ready for that moment.
-//   EPOLLET                       What is ready when it is added counts as news. If the instance
-//   had
+//   EPOLLET                       What is ready when it is added counts as news. If the instance had
 //                                 none, they are taken out.
 //   all others                    as they were
 #include "format/kinds.h"

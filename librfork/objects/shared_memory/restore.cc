@@ -29,14 +29,7 @@ std::span<const Mapping> common_mappings(const Stub& stub) {
 // Where an object is made; they are in their order.
 const Mapping* place_of(const Stub& stub, std::uint32_t object) {
     const std::span<const Mapping> all = common_mappings(stub);
-    std::size_t first = 0, behind = all.size();
-    while (first < behind) {
-        const std::size_t middle = first + (behind - first) / 2;
-        if (all[middle].object < object)
-            first = middle + 1;
-        else
-            behind = middle;
-    }
+    const std::size_t first = first_of(all, object);
     return first < all.size() && all[first].object == object ? &all[first] : nullptr;
 }
 

@@ -6,8 +6,7 @@
 // nothing of the program has run; when all are ready, and everything else is in place, the claim is
 // won and all of them leave (leave()).
 //
-//   caller      the thread that froze the program: by rt_sigreturn from the window to
-//   rfork_landing,
+//   caller      the thread that froze the program: by rt_sigreturn from the window to rfork_landing,
 //               which waits for the others and unmaps the window
 //   others      through `departure`, code of the program's own librfork, with a signal frame in the
 //               part of the window that stays
