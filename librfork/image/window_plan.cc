@@ -102,7 +102,7 @@ Rooms rooms_for_threads(const capture::ProcessSnapshot& process) {
     const bool led =
         std::any_of(process.threads.begin(), process.threads.end(),
                     [](const capture::Thread& t) { return t.record.flags & kinds::thread_leads; });
-    if (process.threads.size() == 1 && led)
+    if (process.threads.size() == 1 && led && process.unmaps_window)
         return rooms;
     rooms.frames = frames_header_size;
     for (const capture::Thread& thread : process.threads) {

@@ -134,7 +134,7 @@ struct ProcessSnapshot {
     // The code at the first thread's rip unmaps the stub's window itself; it is told where that is
     // in its first two argument registers.
     bool unmaps_window = false;
-    std::uint64_t departure = 0; // ThreadRecord::departure of all threads
+    std::uint64_t departure = 0; // ThreadRecord::departure of all threads; 0 if it does not do so
     std::span<const InheritedFile> inherited;
 
     Identity identity;

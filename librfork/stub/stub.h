@@ -124,6 +124,7 @@ struct Stub {
     std::uint64_t next_frame = 0;
     std::uint32_t ready = 0; // futex: how many of them wait
     std::uint32_t go = 0;    // futex: for what
+    std::uint32_t inside = 0; // those that have not left, if the program has no code of ours
 };
 
 // Of an image that does not go on, as of env(1) and its like: programs hardly use it.

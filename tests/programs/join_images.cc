@@ -1,7 +1,8 @@
-// join_images JOINED [--damage N] IMAGE ... - makes one image of several, each of one process, that
-// were frozen one after the other by a family whose members share what they have open and mapped
-// (family.c). What they share is taken from the first. With --damage a byte of the memory of
-// process N is not what its checksum says.
+// join_images JOINED [--damage N | --strangers] IMAGE ... - makes one image of several, each of one
+// process, that were frozen one after the other by a family whose members share what they have open
+// and mapped (family.c). What they share is taken from the first. With --damage a byte of the
+// memory of process N is not what its checksum says. With --strangers they are brought back as
+// programs that have no code of the library's by which to leave the stub.
 #include "format/kinds.h"
 #include "format/records/shared_memory.h"
 #include "format/records/thread.h"
@@ -147,6 +148,14 @@ void add_process(Snapshot &all, Loaded &from) {
     }
 }
 
+// rfork_landing is where they wake up all the same, and finds no window to unmap.
+void make_stranger(ProcessSnapshot &process) {
+    process.unmaps_window = false;
+    process.departure = 0;
+    arch::Registers &registers = process.threads.front().record.registers;
+    registers.rdi = registers.rsi = registers.rdx = 0;
+}
+
 void add_objects(Snapshot &all, const image::Image &image) {
     for (image::Record record : image.objects()) {
         add(all.objects, record);
@@ -190,14 +199,17 @@ void damage(int fd, std::uint32_t process, const char *path) {
 
 int main(int argc, char **argv) {
     const bool damages = argc > 3 && !std::strcmp(argv[2], "--damage");
+    const bool strangers = argc > 3 && !std::strcmp(argv[2], "--strangers");
     if (argc < 3)
         return 2;
     std::deque<Loaded> images;
     Snapshot all;
-    for (int i = damages ? 4 : 2; i < argc; ++i) {
+    for (int i = damages ? 4 : strangers ? 3 : 2; i < argc; ++i) {
         images.emplace_back(argv[i]);
         check_fits(images.front().image, images.back().image, argv[i]);
         add_process(all, images.back());
+        if (strangers)
+            make_stranger(all.processes.back());
     }
     const image::Image &first = images.front().image;
     all.created = first.header().created;

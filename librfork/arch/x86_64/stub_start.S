@@ -27,15 +27,46 @@ stub_leave:
     ud2
     .size stub_leave, . - stub_leave
 
-// [[noreturn]] void stub_depart(departure, SignalFrame*, counter)
+// [[noreturn]] void stub_depart(departure, SignalFrame*, counter, start, size)
     .globl stub_depart
     .type stub_depart, @function
 stub_depart:
     mov     %rdi, %rax
     mov     %rsi, %rdi
     mov     %rdx, %rsi
+    mov     %rcx, %rdx
+    mov     %r8, %r10
     jmp     *%rax
     .size stub_depart, . - stub_depart
+
+// The way of all threads of a program that has no code of ours, from where a copy of this stays with
+// it. rdi is at the signal frame, or 0; rsi at the counter of those who have not left, in what the
+// last of them unmaps: from rdx, r10 bytes.
+    .globl stub_door
+    .hidden stub_door
+    .type stub_door, @function
+stub_door:
+    lea     8(%rdi), %rsp               // as if the handler had returned through pretcode
+    lock decl (%rsi)
+    jnz     1f
+    mov     %rdi, %r8
+    mov     %rdx, %rdi
+    mov     %r10, %rsi
+    mov     $11, %eax                   // munmap
+    syscall
+    mov     %r8, %rdi
+1:  test    %rdi, %rdi
+    jz      2f
+    mov     $15, %eax                   // rt_sigreturn
+    syscall
+2:  xor     %edi, %edi
+    mov     $60, %eax                   // exit
+    syscall
+    ud2
+    .size stub_door, . - stub_door
+    .globl stub_door_end
+    .hidden stub_door_end
+stub_door_end:
 
 // long stub_clone(clone_args*, size, Stub*, ThreadRecord*, index)
     .globl stub_clone

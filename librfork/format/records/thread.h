@@ -32,7 +32,8 @@ struct ThreadRecord {
     std::uint64_t timer_slack;
     Scheduling scheduling;
     // The instructions in the program that every thread but the first leaves the stub through,
-    // given its signal frame and the counter it has to lower; see docs/architecture.md.
+    // given its signal frame and the counter it has to lower; see docs/architecture.md. 0: the
+    // program has none, and all leave through what the stub leaves behind.
     std::uint64_t departure;
     arch::Registers registers;
     std::uint64_t signal_mask;

@@ -11,6 +11,9 @@
 //   others      through `departure`, code of the program's own librfork, with a signal frame in the
 //               part of the window that stays
 //   main thread that had ended before the freeze: likewise, but to its end
+//
+// A program that was frozen from outside has no such code. With it all threads leave as the others
+// do, through a few instructions in front of their frames that stay for ever (stub_door).
 #include "arch/x86_64/thread_frame.h"
 #include "format/kinds.h"
 #include "format/records/thread.h"
@@ -19,6 +22,7 @@
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/futex.h>
+#include <linux/mman.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
 
@@ -29,7 +33,11 @@ namespace rfork::stub {
 extern "C" [[noreturn]] void stub_leave(arch::SignalFrame*);
 // The same by way of the program's departure code.
 extern "C" [[noreturn]] void stub_depart(std::uint64_t departure, arch::SignalFrame*,
-                                         std::uint32_t* counter);
+                                         std::uint32_t* counter, std::uint64_t start,
+                                         std::uint64_t size);
+// arch/x86_64/stub_start.S
+extern "C" const std::uint8_t stub_door[] __attribute__((visibility("hidden"))),
+    stub_door_end[] __attribute__((visibility("hidden")));
 // clone3(2); the new thread begins with stub_thread().
 extern "C" long stub_clone(const clone_args*, std::size_t size, Stub*, const kinds::ThreadRecord*,
                            unsigned index);
@@ -203,6 +211,31 @@ std::uint64_t take_frame(Stub& stub, const ThreadRecord& thread) {
     return frame;
 }
 
+bool leaves_by_door(const ThreadRecord& thread) {
+    return thread.departure == 0;
+}
+
+// When all frames are there. From then on they are only read, and never go.
+void hang_door(const Stub& stub) {
+    const image::Window& window = stub.header->window;
+    auto* to = reinterpret_cast<std::uint8_t*>(window.frames);
+    const auto size = std::uint64_t(stub_door_end - stub_door);
+    if (size > image::frames_header_size)
+        fail(stub, EBADMSG, "the stub's way out is larger than its place");
+    __builtin_memcpy(to, stub_door, size);
+    if (long r = arch::syscall(__NR_mprotect, window.frames, window.end - window.frames,
+                               PROT_READ | PROT_EXEC);
+        r < 0)
+        fail(stub, int(-r), "cannot make the way out of the resume executable");
+}
+
+[[noreturn]] void depart(Stub& stub, const ThreadRecord& thread, arch::SignalFrame* frame) {
+    const image::Window& window = stub.header->window;
+    if (leaves_by_door(thread))
+        stub_depart(window.frames, frame, &stub.inside, window.base, window.frames - window.base);
+    stub_depart(thread.departure, frame, &departure_counter(stub), 0, 0);
+}
+
 // Then it becomes the main thread, whether it was that or not.
 bool is_only_one(const Stub& stub) {
     unsigned count = 0;
@@ -224,7 +257,7 @@ void start(Stub& stub, const ThreadRecord& thread) {
     const unsigned index = stub.threads++;
     ThreadPlace& place = place_of(stub, index);
     place.frozen_tid = thread.tid;
-    if (&thread != stub.caller)
+    if (&thread != stub.caller || leaves_by_door(thread))
         place.frame = take_frame(stub, thread);
 
     clone_args args{};
@@ -282,7 +315,7 @@ void stub_thread(Stub& stub, const ThreadRecord& thread, unsigned index) {
     }
     return_rights(stub);
     if (at)
-        stub_depart(thread.departure, frame, &departure_counter(stub));
+        depart(stub, thread, frame);
     stub_leave(frame);
 }
 
@@ -304,7 +337,8 @@ void leave(Stub& stub) {
     const ThreadRecord* leader = stub.leader;
     if (leader) // only now, as the other threads would have inherited it
         restore_scheduling(stub, *leader);
-    const bool leads = leader == stub.caller;
+    const bool by_door = leaves_by_door(*stub.caller);
+    const bool leads = leader == stub.caller && !by_door;
     ThreadFrame own;
     arch::SignalFrame* frame = nullptr;
     if (leads)
@@ -318,8 +352,11 @@ void leave(Stub& stub) {
             queue_pending_signals(stub, leader->tid);
         wait_until_ready(stub, 2 * stub.threads);
     }
+    if (by_door)
+        hang_door(stub);
+    stub.inside = stub.threads + 1;
     // This thread and the others, without the caller: as many as there are others.
-    if (stub.threads)
+    if (stub.threads && !by_door)
         departure_counter(stub) = stub.threads;
 
     await_guard(stub);
@@ -331,7 +368,7 @@ void leave(Stub& stub) {
     go(stub, go_and_leave);
     if (leads)
         stub_leave(&own.signal);
-    stub_depart(stub.caller->departure, frame, &departure_counter(stub));
+    depart(stub, *stub.caller, frame);
 }
 
 } // namespace rfork::stub
