@@ -1,5 +1,6 @@
 // rfork: the command-line tool. Exit status 0: done, 1: failed, 2: wrong usage.
 #include "base/command_line.h"
+#include "checkpoint.h"
 #include "core.h"
 #include "inspect.h"
 #include "ping.h"
@@ -65,6 +66,35 @@ int main(int argc, char** argv) {
         ->type_name("MS")
         ->capture_default_str();
 
+    tool::CheckpointOptions checkpoint;
+    auto* checkpoint_command =
+        app.add_subcommand("checkpoint", "Write a running process into an executable file");
+    checkpoint_command->add_option("PID", checkpoint.pid, "The process")->required();
+    checkpoint_command
+        ->add_option("-o,--output", checkpoint.output,
+                     "Where the image goes: a file, a named pipe, - or fd:N; otherwise "
+                     "rfork.NAME.PID")
+        ->type_name("FILE");
+    auto* afterwards = checkpoint_command->add_option_group("afterwards");
+    afterwards->add_flag_callback(
+        "--kill", [&] { checkpoint.afterwards = tool::Afterwards::kill; },
+        "End the process when its image is complete");
+    afterwards->add_flag_callback(
+        "--stop", [&] { checkpoint.afterwards = tool::Afterwards::stop; },
+        "Stop it (SIGSTOP) when its image is complete");
+    afterwards->add_flag_callback(
+        "--leave-running", [&] { checkpoint.afterwards = tool::Afterwards::leave_running; },
+        "Let it go on, which is the default");
+    afterwards->require_option(0, 1);
+    checkpoint_command->add_flag("!--background", checkpoint.stands_still,
+                                 "Let it go on while a copy of it is written, which is the default");
+    checkpoint_command
+        ->add_option("--ignore", checkpoint.ignored,
+                     "What the image may do without: sorts of descriptors, or numbers (rfork(3), "
+                     "RFORK_IGNORE)")
+        ->type_name("KIND[,KIND]");
+    checkpoint_command->add_flag("-q,--quiet", checkpoint.quiet, "Show no progress");
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -72,6 +102,8 @@ int main(int argc, char** argv) {
     }
     if (*core_command)
         return finish(tool::write_core(image, core, pid));
+    if (*checkpoint_command)
+        return finish(tool::checkpoint(checkpoint));
     if (*inspect_command)
         return finish(tool::inspect(image, options));
     if (*ping_command)

@@ -4,7 +4,7 @@
 #include "api/background.h"
 
 #include "api/copy.h"
-#include "api/image_file.h"
+#include "image/image_file.h"
 #include "api/last_error.h"
 #include "api/public.h"
 #include "api/sections.h"

@@ -7,7 +7,7 @@
 #include "api/arena.h"
 #include "api/background.h"
 #include "api/call_lock.h"
-#include "api/image_file.h"
+#include "image/image_file.h"
 #include "api/inherited.h"
 #include "api/last_error.h"
 #include "api/memory_marks.h"

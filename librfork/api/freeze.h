@@ -4,6 +4,7 @@
 #include "api/halt.h"
 #include "api/session.h"
 #include "base/result.h"
+#include "image/image_file.h"
 #include "snapshot/snapshot.h"
 
 #include <string>
@@ -11,18 +12,12 @@
 
 namespace rfork::api {
 
-struct FreezeOrder {
+struct FreezeOrder : image::Place {
     image::Id id{};
     image::Secret secret{}; // of an image that travels
-    bool travels = false;
     bool trusts_files = false;
-    std::string directory; // where the image goes
-    std::string temporary; // its name there while it is written
-    std::string name;      // and when it is complete
     capture::Monitor monitor;
-    int patience_ms = 0; // with threads that have called rfork_block()
     capture::Ignored ignored;
-    bool is_stream = false; // a named pipe of that name is there, and is written into
     bool ends = false; // the original does, if all goes well: the program is to halt until then
     bool in_background = false;   // freeze() returns when the copy has been made
     bool leaves_children = false; // as fork(2) does; else they are an obstacle

@@ -2,13 +2,14 @@
 
 #include "api/background.h"
 #include "api/copy.h"
-#include "api/image_file.h"
+#include "image/image_file.h"
 #include "api/kept_frames.h"
 #include "api/progress.h"
 #include "api/sections.h"
 #include "base/clock.h"
 #include "process/kept_from_forks.h"
 #include "process/own_vdso.h"
+#include "process/timers_and_signals.h"
 
 #include <cerrno>
 #include <csignal>
@@ -109,7 +110,9 @@ Result<void> Freeze::read() {
     if (Result<void> r = read_pending(*standstill_, facts_); !r)
         return r;
     capture::add_other_threads(std::move(standstill_->threads), session_.uses_xsave != 0, facts_);
-    capture::advance_timers(facts_);
+    if (facts_.posix_timers)
+        capture::advance_timers(facts_.pending_read, facts_.pending, facts_.kernel,
+                                *facts_.posix_timers);
     return {};
 }
 

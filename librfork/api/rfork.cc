@@ -5,7 +5,6 @@
 #include "api/background.h"
 #include "api/call_lock.h"
 #include "api/freeze.h"
-#include "api/image_file.h"
 #include "api/last_error.h"
 #include "api/options.h"
 #include "api/readable_clock.h"
@@ -14,6 +13,7 @@
 #include "api/settings.h"
 #include "api/timing.h"
 #include "base/clock.h"
+#include "image/image_file.h"
 #include "remote/address.h"
 #include "remote/report.h"
 #include "remote/spool.h"
@@ -21,7 +21,6 @@
 #include <cerrno>
 #include <cstring>
 #include <pthread.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 namespace rfork::api {
@@ -46,30 +45,12 @@ class CallInProgress {
 Result<int> checkpoint(const Session& session, const char* path, const Options& options) {
     if (!path || !*path)
         return Error{EINVAL, "the path of the checkpoint is empty: pass a file name"};
-    const std::string whole = path;
-    const std::size_t slash = whole.rfind('/');
     FreezeOrder order;
     order.id = remote::new_id();
-    order.directory = slash == std::string::npos ? "." : whole.substr(0, slash + 1);
-    order.name = slash == std::string::npos ? whole : whole.substr(slash + 1);
-    if (order.name.empty())
-        return Error{EISDIR, "'" + whole + "' names a directory: a checkpoint is a file"};
-    struct stat there;
-    const bool exists = lstat(path, &there) == 0;
-    order.is_stream = exists && S_ISFIFO(there.st_mode);
-    if (exists && S_ISLNK(there.st_mode))
-        return Error{EEXIST, "'" + whole +
-                                 "' is a symbolic link, so it is not written: name the file or the "
-                                 "named pipe itself"};
-    if (exists && !S_ISREG(there.st_mode) && !order.is_stream)
-        return Error{EEXIST, "'" + whole +
-                                 "' exists and is neither a regular file nor a named pipe, so it "
-                                 "is not written: choose another name"};
-    if (order.is_stream && !may_read_memory(there.st_uid))
-        return Error{EPERM, "the named pipe '" + whole +
-                                "' belongs to another user, who could read the program's memory "
-                                "there: make one of your own"};
-    order.temporary = remote::temporary_name(order.id);
+    Result<image::Place> place = image::place_at(path, order.id);
+    if (!place)
+        return place.error();
+    static_cast<image::Place&>(order) = std::move(*place);
     const Result<int> patience = read_timeout();
     if (!patience)
         return patience.error();

@@ -87,6 +87,7 @@ inline constexpr std::uint64_t thread_stack_size = 32 * 1024;
 // At `frames`, a counter of the threads that have not left; or, with a program that has no code of
 // ours, the code by which they leave. Then a frame each.
 inline constexpr std::uint64_t frames_header_size = 64;
+inline constexpr char door_magic[8] = {'r', 'f', 'o', 'r', 'k', 'd', 'o', 'r'}; // ends that code
 inline constexpr std::uint64_t frame_size = 3200;        // with room for all vector state but AMX
 inline constexpr std::uint64_t large_frame_size = 12800; // and with AMX
 

@@ -1,8 +1,7 @@
 // The page source for a process that captures itself: its memory is simply there.
 #pragma once
 
-#include "base/unique_fd.h"
-#include "snapshot/snapshot.h"
+#include "process/pagemap.h"
 
 namespace rfork::capture {
 
@@ -20,17 +19,11 @@ class OwnPages : public PageSource {
     Result<std::uint64_t> read(Range range, std::uint8_t* to) override;
 
   private:
-    explicit OwnPages(UniqueFd pagemap) : pagemap_(std::move(pagemap)) {}
+    explicit OwnPages(Pagemap pagemap) : pagemap_(std::move(pagemap)) {}
     bool is_there(Range range) const;
-    Result<void> check_guards(Range range);
-    Result<void> find_touched(Range range, std::vector<Range>& pages);
-    Result<void> find_touched_by_table(Range range, std::vector<Range>& pages);
 
-    UniqueFd pagemap_;
-    std::vector<Range> of_files_;      // ascending; contents of files, which may end early
-    std::vector<std::uint64_t> table_; // kept from call to call: the arena takes nothing back
-    enum class Scan { with_guards, plain, none }; // PAGEMAP_SCAN, Linux 6.15, 6.7, before
-    Scan scan_ = Scan::with_guards;
+    Pagemap pagemap_;
+    std::vector<Range> of_files_; // ascending; contents of files, which may end early
 };
 
 } // namespace rfork::capture

@@ -128,24 +128,6 @@ void complete(Thread& other, const Thread& caller, bool by_xsave) {
         add_xstate_header(other);
 }
 
-template <class Timer>
-bool runs_out_within(const Timer& timer, std::uint64_t window) {
-    return timer.remaining && timer.remaining <= window;
-}
-
-// What remains at the end of a window in which the timer has run out once.
-template <class Timer>
-std::uint64_t remaining_after(const Timer& timer, std::uint64_t window) {
-    const std::uint64_t next = timer.remaining + timer.interval;
-    return !timer.interval ? 0 : next > window ? next - window : 1;
-}
-
-bool is_from_kernel(const PendingSignal& signal, int number) {
-    kinds::SignalInfo info;
-    std::memcpy(&info, signal.info.data(), sizeof info);
-    return info.number == number && info.code == SI_KERNEL;
-}
-
 std::string status_of(const std::string& pid) {
     return text_of("/proc/" + pid + "/status");
 }
@@ -242,26 +224,6 @@ void add_other_threads(std::vector<Thread> others, bool by_xsave, OwnFacts& fact
         complete(other, facts.threads.front(), by_xsave);
         mark_leader(other);
         facts.threads.push_back(std::move(other));
-    }
-}
-
-void advance_timers(OwnFacts& facts) {
-    constexpr int signals[kinds::interval_timer_count] = {SIGALRM, SIGVTALRM, SIGPROF};
-    if (facts.pending_read < facts.kernel.timers_asked || !facts.posix_timers)
-        return;
-    const std::uint64_t window = facts.pending_read - facts.kernel.timers_asked;
-    for (const PendingSignal& signal : facts.pending) {
-        for (PosixTimer& timer : *facts.posix_timers)
-            if (runs_out_within(timer, window) && is_from(timer, signal))
-                timer.remaining = remaining_after(timer, window);
-        for (unsigned which = 0; which < kinds::interval_timer_count; ++which) {
-            kinds::IntervalTimer& timer = facts.kernel.interval_timers[which];
-            const std::uint64_t microseconds = window / 1000 + 1;
-            if (!runs_out_within(timer, microseconds) || !is_from_kernel(signal, signals[which]))
-                continue;
-            // ITIMER_REAL stands still until its signal is taken; the others go on.
-            timer.remaining = which == ITIMER_REAL ? 0 : remaining_after(timer, microseconds);
-        }
     }
 }
 

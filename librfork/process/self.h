@@ -46,10 +46,6 @@ Result<std::string> own_proc_directory();
 std::string process_directory(const std::string& directory); // without /task/TID
 Result<std::size_t> count_threads(const std::string& directory);
 
-// The timers are asked first, then the pending signals are read; in between a timer may have run
-// out. This makes the timers what they were when the signals were read.
-void advance_timers(OwnFacts& facts);
-
 // Seen from the copy: the caller is the copy's parent, which stands still and waits.
 class Self : public Source {
   public:

@@ -2,12 +2,12 @@
 //
 // begin() starts a helper: a process that shares our memory, with an empty descriptor table of its
 // own and a stack out of the session, and that nobody's wait(2) finds. It stops and reads the other
-// threads (tracer.h), and holds them until end() or hold(). As long as it works, the calling thread
+// threads (sibling_tracer.h), and holds them until end() or hold(). As long as it works, the calling thread
 // does nothing but wait, so the two can share the thread pointer and the arena; while the calling
 // thread works, the helper only waits.
 #pragma once
 
-#include "process/tracer.h"
+#include "process/sibling_tracer.h"
 
 #include <cstdint>
 #include <sys/syscall.h>
@@ -30,12 +30,12 @@ class Standstill {
 
     // All signals must be blocked.
     Result<void> begin();
-    // After begin(); see Tracer::read_pending().
+    // After begin(); see SiblingTracer::read_pending().
     Result<void> read_pending(std::uint64_t callers, std::vector<PendingSignal>& to);
     // Everybody goes on. Nothing if there is no standstill. An error if it had ended before.
     Result<void> end();
     // Instead of end(): the helper ends, and the others stay where they are, held by nobody but
-    // themselves (Tracer::park()), until this object ends. After an error they run.
+    // themselves (SiblingTracer::park()), until this object ends. After an error they run.
     Result<void> hold();
 
     explicit operator bool() const { return helper_id_ != 0; }
@@ -62,7 +62,7 @@ class Standstill {
     std::uint64_t stack_top_;
     pid_t caller_;
     pid_t process_ = 0; // the caller's
-    Tracer tracer_;
+    SiblingTracer tracer_;
     pid_t helper_id_ = 0;
     Result<void> outcome_;
     std::uint64_t began_ = 0, duration_ = 0;

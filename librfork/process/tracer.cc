@@ -5,52 +5,19 @@
 // - which threads there are: tracer_tasks.cc
 // - what a stopped thread tells without moving: tracer_read.cc
 // - out of code in which it may not be frozen: tracer_unsafe_code.cc
-// - what it is made to ask for, and back to where it was: tracer_query.cc
 // - what is pending, and what that means for its system call: tracer_pending.cc
+// - what it is made to ask for, and back to where it was: sibling_tracer.cc, and
+//   traced/outside_tracer.cc
 #include "process/tracer.h"
 
 #include "base/clock.h"
 #include "process/ptrace.h"
+#include "process/stops.h"
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
-#include <ctime>
-#include <sys/wait.h>
 
 namespace rfork::capture {
-namespace {
-
-// Waits for a change of any tracee; SIGCHLD is blocked, and stays pending from when it came.
-bool wait_for_change(std::uint64_t deadline) {
-    const std::uint64_t now = monotonic_ns();
-    if (now >= deadline)
-        return false;
-    const std::uint64_t set = bit(SIGCHLD), left = deadline - now;
-    const timespec time{time_t(left / 1'000'000'000), long(left % 1'000'000'000)};
-    arch::syscall(SYS_rt_sigtimedwait, &set, nullptr, &time, sizeof set);
-    return true;
-}
-
-enum class Change { stopped, gone, nothing };
-
-// One look at a tracee. A signal that it was about to receive is given to it.
-Change look(pid_t tid) {
-    for (;;) {
-        int status = 0;
-        const long r = arch::syscall(SYS_wait4, tid, &status, __WALL | WNOHANG, nullptr);
-        if (r == 0)
-            return Change::nothing;
-        if (r < 0 || !WIFSTOPPED(status))
-            return Change::gone;
-        if (status >> 16 == PTRACE_EVENT_STOP)
-            return Change::stopped;
-        trace(PTRACE_CONT, tid, 0, WSTOPSIG(status));
-    }
-}
-
-} // namespace
-
 Result<void> Tracer::stop() {
     deadline_ = monotonic_ns() + patience_ns;
     Result<void> done = stop_all();
@@ -77,7 +44,7 @@ Result<void> Tracer::stop_all() {
         if (!any)
             return any.error();
         if (!*any) {
-            if (tracees_.size() + 1 + ended == count_threads())
+            if (tracees_.size() + (caller_ ? 1 : 0) + ended == count_threads())
                 return {};
             if (monotonic_ns() > deadline_)
                 return Error{EAGAIN, "a thread of the process does not come to its end, nor does "
@@ -139,22 +106,6 @@ Result<void> Tracer::wait_until_stopped(Tracee& tracee) {
                                  "seconds: try again later"};
         }
     }
-}
-
-void Tracer::release() {
-    if (parked_)
-        return;
-    for (Tracee& tracee : tracees_) {
-        if (tracee.querying) {
-            trace(PTRACE_INTERRUPT, tracee.tid, 0, 0);
-            bring_back(tracee);
-        } else if (tracee.stepped) {
-            set_mask(tracee.tid, tracee.mask);
-        }
-        trace(PTRACE_DETACH, tracee.tid, 0, 0);
-    }
-    touched_ = false;
-    tracees_.clear();
 }
 
 std::vector<Thread> Tracer::take_threads() {

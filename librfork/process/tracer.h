@@ -5,13 +5,14 @@
 // So threads are seized and interrupted, never signalled, and what a stop does to system calls is
 // undone (arch/<machine>/tracee.h).
 //
-// The tracer must be another process than the one it traces: the kernel lets no thread trace its
-// siblings. It may share memory with it, and here it does: what only a thread can ask, it asks for
-// itself when made to (thread_query.h).
+// What only a thread can ask, it asks for itself when made to (ask/thread_query.h). How it is made
+// to, and how it comes back to where it was, depends on who the tracer is: a process that shares the
+// memory of the one that it traces (sibling_tracer.h), or a stranger (traced/outside_tracer.h).
 #pragma once
 
 #include "ask/thread_query.h"
 #include "base/result.h"
+#include "format/records/signal_actions.h"
 #include "process/pending_signals.h"
 #include "snapshot/snapshot.h"
 
@@ -30,44 +31,34 @@ struct UnsafeCode {
     bool contains(std::uint64_t address) const { return address >= start && address < end; }
 };
 
+// What filters system calls, by the text of a thread's status: mode and number of filters.
+std::string filters_in(const std::string& status);
+
+// Of those that wait for the thread `tid`, or, if it is 0, for the process: a bit each.
+std::uint64_t pending_for(std::int32_t tid, const std::vector<PendingSignal>& signals);
+
 class Tracer {
   public:
-    // `directory` is the process's in /proc, `main` its pid. `caller`, one of its threads, stands
-    // still by itself.
-    Tracer(std::string directory, pid_t main, pid_t caller, std::vector<UnsafeCode> unsafe_code)
-        : directory_(std::move(directory)), caller_(caller), main_(main),
-          unsafe_code_(std::move(unsafe_code)) {}
     Tracer(const Tracer&) = delete;
     Tracer& operator=(const Tracer&) = delete;
 
     // Returns when every thread but the caller stands still and has been read. After an error all
     // of them run again.
     Result<void> stop();
-    // What is pending for the process and for each thread, the caller included, which is stopped
-    // for a moment; and thus how the threads go on in a copy. `callers`: what is pending according
-    // to the caller, rt_sigpending(2).
-    Result<void> read_pending(std::uint64_t callers, std::vector<PendingSignal>& to);
     // Lets them go on where they were.
-    void release();
-    // Instead of release(): they wait in code of ours, all signals blocked, and nobody traces them,
-    // so whoever is killed, none of them runs on. After an error they are where they were.
-    Result<void> park();
+    virtual void release() = 0;
 
-    // In another process that shares our memory, after park(), or after the death of the one that
-    // called stop(): threads that are in code of ours, or have signals blocked, are brought back.
-    void rescue();
-    bool has_strayed() const { return touched_; }
-
-    // Where the caller's restartable sequences are; after read_pending(). Nothing from a kernel
-    // that does not tell (before 5.13).
-    const kinds::ThreadRecord* callers_rseq() const {
-        return knows_callers_rseq_ ? &callers_rseq_ : nullptr;
-    }
-
-    // Without the caller; after read_pending().
+    // Without the caller; after their pending signals have been read.
     std::vector<Thread> take_threads();
 
-  private:
+  protected:
+    // `directory` is the process's in /proc, `main` its pid. `caller`, one of its threads, stands
+    // still by itself; 0: there is none such.
+    Tracer(std::string directory, pid_t main, pid_t caller, std::vector<UnsafeCode> unsafe_code)
+        : directory_(std::move(directory)), caller_(caller), main_(main),
+          unsafe_code_(std::move(unsafe_code)) {}
+    ~Tracer() = default;
+
     struct Tracee {
         pid_t tid = 0;
         bool stopped = false;
@@ -85,6 +76,12 @@ class Tracer {
         pid_t tid = 0;
     };
 
+    // What differs between the two.
+    virtual Result<void> query() = 0;                     // all, while they stand still
+    virtual kinds::SignalAction action_of(int signal) = 0; // of the process that is traced
+    virtual std::string filters_to_have() const = 0; // a thread that has others is not touched
+    virtual std::string remedy(const char* before_the_call) const = 0;
+
     // tracer.cc
     Result<void> stop_all();
     bool is_known(pid_t tid) const;
@@ -98,6 +95,7 @@ class Tracer {
     bool has_ended(const Task& task) const;
     std::size_t count_threads() const;
     bool is_main_and_ended(pid_t tid) const;
+    std::string filters_of(pid_t tid, const std::vector<Task>& tasks) const;
     Result<void> check_filters(const std::vector<Task>& tasks) const;
 
     // tracer_read.cc
@@ -112,26 +110,20 @@ class Tracer {
     const UnsafeCode* unsafe_code_at(std::uint64_t address) const;
     Result<void> leave_zones(Tracee& tracee);
     Result<void> step(Tracee& tracee);
-    Result<void> run_on(Tracee& tracee);
+    Result<void> run_on(Tracee& tracee, unsigned tries);
 
-    // tracer_query.cc
-    arch::Registers call_of_query(std::size_t index);
-    Result<void> query();
-    bool bring_back(Tracee& tracee);
-    bool rescue(const Tracee& tracee);
+    // tracer_pending.cc
+    Result<void> read_queues_of_threads(std::vector<PendingSignal>& to);
+    bool will_be_handled(std::uint64_t signals, bool& restarts);
+    void resolve_interrupted_call(kinds::ThreadRecord& record, std::uint64_t signals);
 
     std::string directory_;
     pid_t caller_;
     pid_t main_;
     std::vector<UnsafeCode> unsafe_code_;
     std::vector<Tracee> tracees_;
-    kinds::ThreadRecord callers_rseq_{}; // nothing else of it
-    bool knows_callers_rseq_ = false;
     std::uint64_t deadline_ = 0;
-    std::vector<ask::ThreadQuery> queries_; // one a tracee
-    std::vector<std::uint8_t> stacks_;      // of the thread queries
     bool touched_ = false; // some thread's registers or mask are not its own, or may not be
-    bool parked_ = false;
 };
 
 } // namespace rfork::capture

@@ -8,6 +8,7 @@
 #include "process/tracer.h"
 
 #include "arch/x86_64/tracee.h"
+#include "base/proc.h"
 #include "process/ptrace.h"
 #include "process/restarted_calls.h"
 #include "process/rseq.h"
@@ -46,13 +47,14 @@ Result<void> Tracer::read_position(Tracee& tracee) {
 
 // Threads made by pthread_create(3) share both. Where kcmp(2) is forbidden, they are taken to.
 Result<void> Tracer::check_sharing(const Tracee& tracee) const {
+    const pid_t with = caller_ ? caller_ : tracees_.front().tid;
     for (const int what : {KCMP_FS, KCMP_FILES}) {
-        if (arch::syscall(SYS_kcmp, caller_, tracee.tid, what, 0, 0) <= 0)
+        if (arch::syscall(SYS_kcmp, with, tracee.tid, what, 0, 0) <= 0)
             continue;
         return Error{ENOTSUP, "thread " + std::to_string(tracee.tid) + " has " +
                                   (what == KCMP_FS ? "a working directory" : "descriptors") +
-                                  " of its own (unshare(2)), which an image cannot carry yet: call "
-                                  "rfork() before that"};
+                                  " of its own (unshare(2)), which an image cannot carry yet" +
+                                  remedy("before that")};
     }
     return {};
 }
@@ -77,7 +79,8 @@ Result<void> Tracer::check_dispatch(pid_t tid) const {
         return {};
     return Error{ENOTSUP, "thread " + std::to_string(tid) +
                               " handles system calls by itself (PR_SET_SYSCALL_USER_DISPATCH), "
-                              "which an image cannot carry yet: call rfork() before that"};
+                              "which an image cannot carry yet" +
+                              remedy("before that")};
 }
 
 Result<void> Tracer::read(Tracee& tracee) {
@@ -90,7 +93,7 @@ Result<void> Tracer::read(Tracee& tracee) {
 
     if (!read_xstate(tid, tracee.thread.xstate))
         return died(tid);
-    record.tid = tid;
+    record.tid = caller_ ? tid : own_id_in(status_of(std::to_string(tid)));
     record.signal_mask = tracee.mask;
     arch::syscall(SYS_get_robust_list, tid, &record.robust_list, &record.robust_list_size);
     read_rseq(tid, record);

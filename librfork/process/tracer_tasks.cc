@@ -15,6 +15,10 @@
 
 namespace rfork::capture {
 
+std::string filters_in(const std::string& status) {
+    return field(status, "Seccomp") + "/" + field(status, "Seccomp_filters");
+}
+
 std::string Tracer::status_of(const std::string& name) const {
     return text_of(directory_ + "/task/" + name + "/status");
 }
@@ -63,26 +67,26 @@ bool Tracer::is_main_and_ended(pid_t tid) const {
     return tid == main_ && has_ended({name, tid});
 }
 
-// A thread with filters of its own might be killed for what it is made to ask the kernel. What the
-// calling thread has as well lets it pass. Looked at while the threads still run.
-Result<void> Tracer::check_filters(const std::vector<Task>& tasks) const {
-    auto filters = [this](const std::string& name) {
-        const std::string status = status_of(name);
-        return field(status, "Seccomp") + "/" + field(status, "Seccomp_filters");
-    };
-    std::string callers;
+std::string Tracer::filters_of(pid_t tid, const std::vector<Task>& tasks) const {
     for (const Task& task : tasks)
-        if (task.tid == caller_)
-            callers = filters(task.name);
+        if (task.tid == tid)
+            return filters_in(status_of(task.name));
+    return {};
+}
+
+// A thread with filters of its own might be killed for what it is made to ask the kernel. Looked at
+// while the threads still run.
+Result<void> Tracer::check_filters(const std::vector<Task>& tasks) const {
+    const std::string to_have = filters_to_have();
     for (const Task& task : tasks) {
         if (is_known(task.tid) || task.tid == caller_)
             continue;
-        const std::string own = filters(task.name);
-        if (own != callers && own != "/")
-            return Error{ENOTSUP,
-                         "thread " + std::to_string(task.tid) +
-                             " has other seccomp filters than the calling thread, which an "
-                             "image cannot carry: call rfork() before it installs them"};
+        const std::string own = filters_in(status_of(task.name));
+        if (own != to_have && own != "/")
+            return Error{ENOTSUP, "thread " + std::to_string(task.tid) +
+                                      " has seccomp filters of its own, which an image cannot "
+                                      "carry" +
+                                      remedy("before it installs them")};
     }
     return {};
 }

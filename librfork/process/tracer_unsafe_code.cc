@@ -9,8 +9,10 @@
 
 #include "process/ptrace.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <ctime>
 #include <sys/wait.h>
 
 namespace rfork::capture {
@@ -28,7 +30,7 @@ Result<void> Tracer::leave_zones(Tracee& tracee) {
         const UnsafeCode* code = unsafe_code_at(tracee.registers.rip);
         if (!code)
             return {};
-        if (Result<void> r = code->by_steps ? step(tracee) : run_on(tracee); !r)
+        if (Result<void> r = code->by_steps ? step(tracee) : run_on(tracee, tries); !r)
             return r;
     }
     return Error{EAGAIN, "thread " + std::to_string(tracee.tid) +
@@ -53,12 +55,16 @@ Result<void> Tracer::step(Tracee& tracee) {
     return read_position(tracee);
 }
 
-Result<void> Tracer::run_on(Tracee& tracee) {
+// For a little longer each time: what is stopped before it runs has not got on.
+Result<void> Tracer::run_on(Tracee& tracee, unsigned tries) {
     if (tracee.stepped && set_mask(tracee.tid, tracee.mask) < 0)
         return died(tracee.tid);
     tracee.stepped = false;
     if (trace(PTRACE_CONT, tracee.tid, 0, 0) < 0)
         return died(tracee.tid);
+    constexpr unsigned longest = 6;
+    const timespec a_moment{0, 1000L << std::min(tries, longest)};
+    arch::syscall(SYS_nanosleep, &a_moment, nullptr);
     trace(PTRACE_INTERRUPT, tracee.tid, 0, 0);
     tracee.stopped = false;
     if (Result<void> r = wait_until_stopped(tracee); !r)

@@ -2,6 +2,7 @@
 #include "process/own_posix_timers.h"
 #include "process/posix_timers.h"
 #include "process/self.h"
+#include "process/timers_and_signals.h"
 
 #include <catch2/catch.hpp>
 #include <csignal>
@@ -41,7 +42,7 @@ OwnFacts facts_of(const PosixTimer& timer, std::uint64_t window) {
     facts.pending = {expiry_of(timer)};
     facts.kernel.timers_asked = 1000000;
     facts.pending_read = 1000000 + window;
-    advance_timers(facts);
+    advance_timers(facts.pending_read, facts.pending, facts.kernel, *facts.posix_timers);
     return facts;
 }
 
@@ -134,7 +135,7 @@ TEST_CASE("an alarm that came before the signals were read is no more") {
         as_sender.signal = number;
         facts.pending.push_back(expiry_of(as_sender, SI_KERNEL));
     }
-    advance_timers(facts);
+    advance_timers(facts.pending_read, facts.pending, facts.kernel, *facts.posix_timers);
     const auto& timers = facts.kernel.interval_timers;
     CHECK(timers[0].remaining == 0); // stands still until the signal is taken
     CHECK(timers[1].remaining == 6003 - 11);

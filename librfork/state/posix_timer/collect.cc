@@ -64,14 +64,16 @@ void set_target(const Source& source, const PosixTimer& timer, PosixTimerRecord&
         record.notify = SIGEV_NONE;
 }
 
-Result<void> set_clock(const Source& source, const PosixTimer& timer, PosixTimerRecord& record) {
+// `pid`: the process's, as it calls itself.
+Result<void> set_clock(const Source& source, std::int32_t pid, const PosixTimer& timer,
+                       PosixTimerRecord& record) {
     record.clock = timer.clock;
     if (!is_cpu_clock(timer.clock))
         return {};
     record.clock = of_caller(timer.clock);
     const std::int32_t owner = owner_of(timer.clock);
     if (!(timer.clock & thread_clock)) {
-        if (owner != 0 && owner != source.pid())
+        if (owner != 0 && owner != pid)
             return cannot_carry(timer, "the CPU time of process " + std::to_string(owner));
         return {};
     }
@@ -104,7 +106,7 @@ Result<void> collect_posix_timer(const Source& source, capture::ProcessSnapshot&
         record.interval = timer.interval;
         record.remaining = timer.remaining;
         set_target(source, timer, record);
-        if (Result<void> r = set_clock(source, timer, record); !r)
+        if (Result<void> r = set_clock(source, process.identity.pid, timer, record); !r)
             return r;
         record.expiry_pending = expiry_is_pending(source, timer);
         if (record.expiry_pending && is_cpu_clock(timer.clock) && timer.remaining <= just_due)

@@ -20,7 +20,7 @@ bool has_ended_main(const capture::Source& source) {
 // threads know each other by their tids, and a checkpoint is the same process once more.
 Result<void> collect_process(const capture::Source& source, capture::ProcessSnapshot& process) {
     ProcessRecord record{};
-    record.pid = source.pid();
+    record.pid = process.identity.pid;
     record.threads = std::uint32_t(source.threads().size() + has_ended_main(source));
     record.keeps_ids = !process.all.travels || source.threads().size() > 1;
     record.monotonic = source.clock(CLOCK_MONOTONIC);

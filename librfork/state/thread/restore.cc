@@ -220,9 +220,11 @@ void hang_door(const Stub& stub) {
     const image::Window& window = stub.header->window;
     auto* to = reinterpret_cast<std::uint8_t*>(window.frames);
     const auto size = std::uint64_t(stub_door_end - stub_door);
-    if (size > image::frames_header_size)
+    constexpr std::uint64_t magic = image::frames_header_size - sizeof image::door_magic;
+    if (size > magic)
         fail(stub, EBADMSG, "the stub's way out is larger than its place");
     __builtin_memcpy(to, stub_door, size);
+    __builtin_memcpy(to + magic, image::door_magic, sizeof image::door_magic);
     if (long r = arch::syscall(__NR_mprotect, window.frames, window.end - window.frames,
                                PROT_READ | PROT_EXEC);
         r < 0)

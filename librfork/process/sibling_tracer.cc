@@ -4,7 +4,7 @@
 // back to where it had been stopped. Parked threads run the same code, untraced, and stay in it.
 // Whatever happens in between, somebody has to put them back: bring_back() does it for a tracer
 // that is still there, rescue() for one that has died, after what it can see of the thread.
-#include "process/tracer.h"
+#include "process/sibling_tracer.h"
 
 #include "arch/x86_64/tracee.h"
 #include "base/clock.h"
@@ -36,7 +36,7 @@ bool keep_going(pid_t tid) {
 
 } // namespace
 
-arch::Registers Tracer::call_of_query(std::size_t index) {
+arch::Registers SiblingTracer::call_of_query(std::size_t index) {
     const std::uint8_t* top = stacks_.data() + (index + 1) * ask::query_stack_size;
     return arch::calling(
         tracees_[index].registers, reinterpret_cast<std::uint64_t>(&ask::rfork_ask_thread),
@@ -44,7 +44,7 @@ arch::Registers Tracer::call_of_query(std::size_t index) {
 }
 
 // All at once, so that they can answer at the same time.
-Result<void> Tracer::query() {
+Result<void> SiblingTracer::query() {
     ask::Rights own_rights{}; // of this process, which are those of the thread that has made it
     ask::ask_rights(own_rights);
     queries_.resize(tracees_.size());
@@ -93,7 +93,7 @@ Result<void> Tracer::query() {
 }
 
 // From an query to where the thread had been stopped. A SIGSTOP that comes first is handed on.
-bool Tracer::bring_back(Tracee& tracee) {
+bool SiblingTracer::bring_back(Tracee& tracee) {
     tracee.querying = tracee.stepped = false;
     int status = 0;
     while (arch::syscall(SYS_wait4, tracee.tid, &status, __WALL, nullptr) == tracee.tid &&
@@ -106,8 +106,63 @@ bool Tracer::bring_back(Tracee& tracee) {
     return false;
 }
 
+void SiblingTracer::release() {
+    if (parked_)
+        return;
+    for (Tracee& tracee : tracees_) {
+        if (tracee.querying) {
+            trace(PTRACE_INTERRUPT, tracee.tid, 0, 0);
+            bring_back(tracee);
+        } else if (tracee.stepped) {
+            set_mask(tracee.tid, tracee.mask);
+        }
+        trace(PTRACE_DETACH, tracee.tid, 0, 0);
+    }
+    touched_ = false;
+    tracees_.clear();
+}
+
+// A signal without an entry in a queue is known by its bit alone, and the bits that a thread is
+// told of are its own and the process's: so the process's queue comes first, then the caller's, and
+// what the caller is told of beyond both counts as the process's.
+Result<void> SiblingTracer::read_pending(std::uint64_t callers, std::vector<PendingSignal>& to) {
+    Tracee caller;
+    caller.tid = caller_;
+    deadline_ = monotonic_ns() + patience_ns;
+    if (long r = trace(PTRACE_SEIZE, caller_, 0, 0); r < 0)
+        return cannot_stop(caller_, int(-r));
+    trace(PTRACE_INTERRUPT, caller_, 0, 0);
+    Result<void> done = wait_until_stopped(caller);
+    if (done)
+        done = check_dispatch(caller_);
+    knows_callers_rseq_ = read_rseq(caller_, callers_rseq_);
+    if (done)
+        done = read_pending_signals(caller_, Queue::process, 0, 0, to);
+    if (done)
+        done = read_pending_signals(caller_, Queue::thread, 0, caller_, to);
+    add_without_entry(callers & ~(pending_for(0, to) | pending_for(caller_, to)), 0, to);
+    trace(PTRACE_DETACH, caller_, 0, 0);
+    return done ? read_queues_of_threads(to) : done;
+}
+
+kinds::SignalAction SiblingTracer::action_of(int signal) {
+    kinds::SignalAction action{};
+    arch::syscall(SYS_rt_sigaction, signal, nullptr, &action, sizeof action.mask);
+    return action;
+}
+
+// What the calling thread has as well lets it pass.
+std::string SiblingTracer::filters_to_have() const {
+    const Result<std::vector<Task>> tasks = list();
+    return tasks ? filters_of(caller_, *tasks) : std::string();
+}
+
+std::string SiblingTracer::remedy(const char* before_the_call) const {
+    return std::string(": call rfork() ") + before_the_call;
+}
+
 // Each is made to answer the thread query once more, which it does not come back from by itself.
-Result<void> Tracer::park() {
+Result<void> SiblingTracer::park() {
     touched_ = true;
     Result<void> done;
     for (std::size_t i = 0; done && i < tracees_.size(); ++i)
@@ -127,7 +182,7 @@ Result<void> Tracer::park() {
 }
 
 // What the dead tracer did last is not known, so the thread itself says where it is.
-bool Tracer::rescue(const Tracee& tracee) {
+bool SiblingTracer::rescue(const Tracee& tracee) {
     const long r = trace(PTRACE_SEIZE, tracee.tid, 0, 0);
     if (r < 0)
         return r == -ESRCH;
@@ -148,7 +203,7 @@ bool Tracer::rescue(const Tracee& tracee) {
     return true;
 }
 
-void Tracer::rescue() {
+void SiblingTracer::rescue() {
     bool all = true;
     for (Tracee& tracee : tracees_) {
         tracee.rescued = tracee.rescued || rescue(tracee);

@@ -10,8 +10,9 @@
 // That a file has not got its name is not believed on the word of link(2) or rename(2): over a
 // network an operation may have had its effect although the answer is an error. Then the inode
 // tells.
-#include "api/image_file.h"
+#include "image/image_file.h"
 
+#include "arch/arch.h"
 #include "base/directory_names.h"
 #include "remote/spool.h"
 
@@ -27,7 +28,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-namespace rfork::api {
+namespace rfork::image {
 namespace {
 
 struct ImageFile {
@@ -68,33 +69,33 @@ void remove_those_of_dead_writers(int directory) {
     });
 }
 
-Result<ImageFile> create(int directory, const FreezeOrder& order) {
+Result<ImageFile> create(int directory, const Place& place) {
     long fd = -1;
-    if (!order.travels)
+    if (!place.travels)
         fd = open_by_call(directory, ".", O_TMPFILE);
     const bool has_name = fd < 0;
     if (has_name)
-        fd = open_by_call(directory, order.temporary.c_str(), O_CREAT | O_EXCL);
+        fd = open_by_call(directory, place.temporary.c_str(), O_CREAT | O_EXCL);
     if (fd == -EEXIST) // nobody else knows the name: it was made, although the answer was lost
-        fd = open_by_call(directory, order.temporary.c_str(), O_TRUNC);
+        fd = open_by_call(directory, place.temporary.c_str(), O_TRUNC);
     if (fd < 0)
-        return system_error(int(-fd), "cannot create an image in '" + order.directory + "'",
+        return system_error(int(-fd), "cannot create an image in '" + place.directory + "'",
                             fd == -EROFS    ? "the directory must be writable"
                             : fd == -EACCES ? "you must be allowed to write there"
                             : fd == -EMFILE ? "raise the limit on open files (ulimit -n)"
                                             : "see that the file system is in order");
     ImageFile file{UniqueFd(int(fd)), has_name};
-    if (has_name && !order.travels)
+    if (has_name && !place.travels)
         lock(file.fd.get());
     if (const long r = arch::syscall(SYS_fchmod, fd, 0700); r < 0) // whatever the umask is
         return system_error(int(-r), "cannot set the mode of the image");
     return file;
 }
 
-Error in_directory(const FreezeOrder& order, const Error& error) {
+Error in_directory(const Place& place, const Error& error) {
     if (error.code == ENOTSUP) // it is not the file that is wrong
         return error;
-    std::string sentence = "in '" + order.directory + "': " + error.sentence;
+    std::string sentence = "in '" + place.directory + "': " + error.sentence;
     if (error.code == ENOSPC || error.code == EDQUOT)
         sentence += ": make room there";
     if (error.code == EFBIG)
@@ -123,15 +124,15 @@ int link_to(int file, int directory, const char* name) {
 }
 
 // A nameless file gets its own name, or, if that is another file's, the temporary one.
-int link_nameless(int file, int directory, const FreezeOrder& order, bool& has_name) {
-    const int error = link_to(file, directory, order.name.c_str());
+int link_nameless(int file, int directory, const Place& place, bool& has_name) {
+    const int error = link_to(file, directory, place.name.c_str());
     if (error != EEXIST)
         return error;
     has_name = true;
-    return link_to(file, directory, order.temporary.c_str());
+    return link_to(file, directory, place.temporary.c_str());
 }
 
-Result<void> give_name(ImageFile& image, int directory, const FreezeOrder& order) {
+Result<void> give_name(ImageFile& image, int directory, const Place& place) {
     const Inode inode(image.fd.get());
     // Which keeps the file when the one that has been written through is closed.
     const UniqueFd handle(
@@ -140,29 +141,29 @@ Result<void> give_name(ImageFile& image, int directory, const FreezeOrder& order
         return system_error(errno, "cannot keep the image open");
     // Close-to-open: another NFS client sees all of it once this close has returned.
     if (close(image.fd.release()) != 0)
-        return in_directory(order, system_error(errno, "cannot write the image"));
+        return in_directory(place, system_error(errno, "cannot write the image"));
     int error = 0;
     if (!image.has_name)
-        error = link_nameless(handle.get(), directory, order, image.has_name);
+        error = link_nameless(handle.get(), directory, place, image.has_name);
     if (image.has_name &&
-        renameat(directory, order.temporary.c_str(), directory, order.name.c_str()) != 0)
+        renameat(directory, place.temporary.c_str(), directory, place.name.c_str()) != 0)
         error = error ? error : errno;
     // Without an error it had the name, which another checkpoint may have taken from it since.
-    if (!error || inode.is_called(directory, order.name.c_str())) {
-        if (!order.travels && image.has_name) // two names of one file are not renamed
-            unlinkat(directory, order.temporary.c_str(), 0);
+    if (!error || inode.is_called(directory, place.name.c_str())) {
+        if (!place.travels && image.has_name) // two names of one file are not renamed
+            unlinkat(directory, place.temporary.c_str(), 0);
         return {};
     }
-    return system_error(error, "cannot give the image its name '" + order.name + "'");
+    return system_error(error, "cannot give the image its name '" + place.name + "'");
 }
 
 // Waits for somebody who reads there, but not for ever: the program waits, too.
-long open_stream(const FreezeOrder& order, int directory) {
+long open_stream(const Place& place, int directory) {
     constexpr int pause_ms = 10;
     for (int waited = 0;; waited += pause_ms) {
-        const long fd = arch::syscall(SYS_openat, directory, order.name.c_str(),
+        const long fd = arch::syscall(SYS_openat, directory, place.name.c_str(),
                                       O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
-        if (fd != -ENXIO || waited >= order.patience_ms)
+        if (fd != -ENXIO || waited >= place.patience_ms)
             return fd;
         arch::syscall(SYS_poll, nullptr, 0, pause_ms);
     }
@@ -173,11 +174,11 @@ bool is_locked(int pipe) {
     return arch::syscall(SYS_flock, pipe, LOCK_EX | LOCK_NB) == -EWOULDBLOCK;
 }
 
-Error into_pipe(const FreezeOrder& order, const Error& error) {
+Error into_pipe(const Place& place, const Error& error) {
     if (error.code == ENOTSUP) // it is not the pipe that is wrong
         return error;
-    const std::string directory = order.directory == "." ? "" : order.directory;
-    return {error.code, "named pipe '" + directory + order.name + "': " + error.sentence};
+    const std::string directory = place.directory == "." ? "" : place.directory;
+    return {error.code, "named pipe '" + directory + place.name + "': " + error.sentence};
 }
 
 Result<void> check_pipe(int fd) {
@@ -195,43 +196,43 @@ Result<void> check_pipe(int fd) {
 }
 
 // All signals are blocked, SIGPIPE too.
-Result<std::uint64_t> write_stream(const FreezeOrder& order, const capture::Snapshot& snapshot,
-                                   int directory, image::Progress& progress) {
-    const long opened = open_stream(order, directory);
+Result<std::uint64_t> write_stream(const Place& place, const capture::Snapshot& snapshot,
+                                   int directory, Progress& progress) {
+    const long opened = open_stream(place, directory);
     if (opened == -ENXIO)
-        return into_pipe(order, {ETIMEDOUT, "nobody reads from it: start the reader first, or have "
+        return into_pipe(place, {ETIMEDOUT, "nobody reads from it: start the reader first, or have "
                                             "more patience (RFORK_TIMEOUT_MS)"});
     if (opened < 0)
-        return into_pipe(order, system_error(int(-opened), "cannot open it",
+        return into_pipe(place, system_error(int(-opened), "cannot open it",
                                              "you must be allowed to write there"));
     const UniqueFd fd{int(opened)};
     if (Result<void> r = check_pipe(fd.get()); !r)
-        return into_pipe(order, r.error());
+        return into_pipe(place, r.error());
     // A compressor may be at work for a while, or ask its user for a passphrase.
     constexpr int breaths = 40;
-    const std::int64_t patience_ms = std::int64_t(order.patience_ms) * breaths;
-    image::DescriptorSink sink(fd.get(), int(std::min<std::int64_t>(patience_ms, INT_MAX)));
-    const Result<image::Written> written = image::write_image(snapshot, sink, progress);
+    const std::int64_t patience_ms = std::int64_t(place.patience_ms) * breaths;
+    DescriptorSink sink(fd.get(), int(std::min<std::int64_t>(patience_ms, INT_MAX)));
+    const Result<Written> written = write_image(snapshot, sink, progress);
     if (!written)
-        return into_pipe(order, written.error());
+        return into_pipe(place, written.error());
     if (Result<void> r = sink.wait_until_read(); !r)
-        return into_pipe(order, r.error());
+        return into_pipe(place, r.error());
     return written->bytes;
 }
 
-Result<std::uint64_t> try_to_write(const FreezeOrder& order, const capture::Snapshot& snapshot,
-                                   int directory, image::Progress& progress) {
-    if (order.is_stream)
-        return write_stream(order, snapshot, directory, progress);
-    Result<ImageFile> file = create(directory, order);
+Result<std::uint64_t> try_to_write(const Place& place, const capture::Snapshot& snapshot,
+                                   int directory, Progress& progress) {
+    if (place.is_stream)
+        return write_stream(place, snapshot, directory, progress);
+    Result<ImageFile> file = create(directory, place);
     if (!file)
         return file.error();
-    image::DescriptorSink sink(file->fd.get());
-    const Result<image::Written> written = image::write_image(snapshot, sink, progress);
+    DescriptorSink sink(file->fd.get());
+    const Result<Written> written = write_image(snapshot, sink, progress);
     if (!written)
-        return in_directory(order, written.error());
-    const bool beside_others = file->has_name && !order.travels;
-    if (Result<void> r = give_name(*file, directory, order); !r)
+        return in_directory(place, written.error());
+    const bool beside_others = file->has_name && !place.travels;
+    if (Result<void> r = give_name(*file, directory, place); !r)
         return r.error();
     if (beside_others)
         remove_those_of_dead_writers(directory);
@@ -240,31 +241,57 @@ Result<std::uint64_t> try_to_write(const FreezeOrder& order, const capture::Snap
 
 } // namespace
 
-Result<UniqueFd> open_directory(const FreezeOrder& order) {
-    const std::string what = order.travels ? "the spool directory '" : "the directory '";
-    UniqueFd fd(open(order.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+Result<Place> place_at(const std::string& path, const Id& id) {
+    const std::size_t slash = path.rfind('/');
+    Place place;
+    place.directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+    place.name = slash == std::string::npos ? path : path.substr(slash + 1);
+    if (place.name.empty())
+        return Error{EISDIR, "'" + path + "' names a directory: a checkpoint is a file"};
+    struct stat there;
+    const bool exists = lstat(path.c_str(), &there) == 0;
+    place.is_stream = exists && S_ISFIFO(there.st_mode);
+    if (exists && S_ISLNK(there.st_mode))
+        return Error{EEXIST, "'" + path +
+                                 "' is a symbolic link, so it is not written: name the file or the "
+                                 "named pipe itself"};
+    if (exists && !S_ISREG(there.st_mode) && !place.is_stream)
+        return Error{EEXIST, "'" + path +
+                                 "' exists and is neither a regular file nor a named pipe, so it "
+                                 "is not written: choose another name"};
+    if (place.is_stream && !may_read_memory(there.st_uid))
+        return Error{EPERM, "the named pipe '" + path +
+                                "' belongs to another user, who could read the program's memory "
+                                "there: make one of your own"};
+    place.temporary = remote::temporary_name(id);
+    return place;
+}
+
+Result<UniqueFd> open_directory(const Place& place) {
+    const std::string what = place.travels ? "the spool directory '" : "the directory '";
+    UniqueFd fd(open(place.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd)
-        return system_error(errno, "cannot open " + what + order.directory + "'",
-                            order.travels ? "RFORK_SPOOL must be a directory that all hosts share"
+        return system_error(errno, "cannot open " + what + place.directory + "'",
+                            place.travels ? "RFORK_SPOOL must be a directory that all hosts share"
                                           : "choose one that exists and that you may read");
     struct statvfs fs;
-    if (order.travels && fstatvfs(fd.get(), &fs) == 0 && (fs.f_flag & ST_NOEXEC))
-        return Error{EACCES, what + order.directory +
+    if (place.travels && fstatvfs(fd.get(), &fs) == 0 && (fs.f_flag & ST_NOEXEC))
+        return Error{EACCES, what + place.directory +
                                  "' is on a file system mounted noexec, and "
                                  "images are executables: mount it with exec"};
     return fd;
 }
 
-Result<std::uint64_t> write_file(const FreezeOrder& order, const capture::Snapshot& snapshot,
-                                 int directory, image::Progress& progress) {
-    Result<std::uint64_t> bytes = try_to_write(order, snapshot, directory, progress);
+Result<std::uint64_t> write_file(const Place& place, const capture::Snapshot& snapshot,
+                                 int directory, Progress& progress) {
+    Result<std::uint64_t> bytes = try_to_write(place, snapshot, directory, progress);
     if (!bytes)
-        unlinkat(directory, order.temporary.c_str(), 0);
+        unlinkat(directory, place.temporary.c_str(), 0);
     return bytes;
 }
 
-void remove_temporary(const FreezeOrder& order) {
-    unlink((order.directory + "/" + order.temporary).c_str());
+void remove_temporary(const Place& place) {
+    unlink((place.directory + "/" + place.temporary).c_str());
 }
 
-} // namespace rfork::api
+} // namespace rfork::image
