@@ -1,79 +1,49 @@
 #include "checkpoint.h"
 
-#include "base/progress.h"
-#include "image/image_file.h"
+#include "base/clock.h"
+#include "base/printable.h"
+#include "freezing.h"
+#include "journey/settings.h"
 #include "remote/spool.h"
-#include "traced/admission.h"
-#include "traced/freeze_process.h"
 
-#include <cerrno>
-#include <charconv>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
-#include <unistd.h>
 
 namespace rfork::tool {
 namespace {
 
-// While this exists, what would end rfork makes it leave the process alone, and no half file.
-class Interruptible {
-  public:
-    Interruptible() {
-        sigset_t child;
-        sigemptyset(&child);
-        sigaddset(&child, SIGCHLD);
-        sigprocmask(SIG_BLOCK, &child, nullptr);
-        struct sigaction action {};
-        action.sa_handler = [](int) { capture::TwinPages::interrupted = true; };
-        for (int signal : {SIGINT, SIGTERM, SIGHUP})
-            sigaction(signal, &action, nullptr);
-        action.sa_handler = SIG_IGN;
-        sigaction(SIGPIPE, &action, nullptr);
+Result<void> finish(capture::FrozenProcess& frozen, Afterwards afterwards) {
+    switch (afterwards) {
+    case Afterwards::stop:
+        return frozen.finish_with(SIGSTOP);
+    case Afterwards::kill:
+        return frozen.finish_with(SIGKILL);
+    case Afterwards::leave_running:
+        break;
     }
-};
-
-// "fd:N"; "-" is standard output.
-std::optional<int> descriptor_in(const std::string& output) {
-    if (output == "-")
-        return STDOUT_FILENO;
-    int number = -1;
-    const char* end = output.data() + output.size();
-    if (output.starts_with("fd:")) {
-        const auto [at, error] = std::from_chars(output.data() + 3, end, number);
-        if (error == std::errc() && at == end)
-            return number;
-    }
-    return {};
+    return frozen.finish();
 }
 
-Result<std::uint64_t> write(const CheckpointOptions& options, const capture::Snapshot& snapshot,
-                            const std::string& path) {
-    image::Progress progress{};
-    if (const std::optional<int> fd = descriptor_in(path)) {
-        image::DescriptorSink sink(*fd);
-        const Result<image::Written> written = image::write_image(snapshot, sink, progress);
-        if (!written)
-            return written.error();
-        return written->bytes;
-    }
-    const Result<image::Place> place = image::place_at(path, snapshot.id);
-    if (!place)
-        return place.error();
-    const Result<UniqueFd> directory = image::open_directory(*place);
-    if (!directory)
-        return directory.error();
-    (void)options;
-    return image::write_file(*place, snapshot, directory->get(), progress);
+// Names of files are whatever their owner wants, so they are escaped as in all our output.
+void tell(const CheckpointOptions& options, const std::string& path, std::uint64_t bytes,
+          std::uint64_t stood_still, std::uint64_t took) {
+    if (options.json)
+        std::printf("{\"pid\": %d, \"image\": \"%s\", \"bytes\": %llu, \"stood_still_ms\": %.3f, "
+                    "\"ms\": %.3f}\n",
+                    int(options.pid), printable(path).c_str(),
+                    static_cast<unsigned long long>(bytes), double(stood_still) / 1e6,
+                    double(took) / 1e6);
 }
 
 } // namespace
 
 Result<void> checkpoint(const CheckpointOptions& options) {
     const Interruptible interruptible;
+    const std::uint64_t began = monotonic_ns();
     capture::Snapshot snapshot;
     snapshot.id = remote::new_id();
-    Result<capture::Ignored> ignored = capture::parse_ignored(options.ignored);
+    Result<capture::Ignored> ignored =
+        options.ignored.empty() ? journey::read_ignored() : capture::parse_ignored(options.ignored);
     if (!ignored)
         return ignored.error();
     snapshot.ignored = *ignored;
@@ -88,18 +58,13 @@ Result<void> checkpoint(const CheckpointOptions& options) {
                                  ? "rfork." + snapshot.processes.front().identity.name + "." +
                                        std::to_string(options.pid)
                                  : options.output;
-    const Result<std::uint64_t> bytes = write(options, snapshot, path);
+    const Result<std::uint64_t> bytes = write_image_to(path, snapshot, options.quiet);
     if (!bytes)
         return bytes.error();
-    switch (options.afterwards) {
-    case Afterwards::leave_running:
-        return (*frozen)->finish();
-    case Afterwards::stop:
-        return (*frozen)->finish_with(SIGSTOP);
-    case Afterwards::kill:
-        return (*frozen)->finish_with(SIGKILL);
-    }
-    return {};
+    Result<void> r = finish(**frozen, options.afterwards);
+    if (r)
+        tell(options, path, *bytes, (*frozen)->stood_still(), monotonic_ns() - began);
+    return r;
 }
 
 } // namespace rfork::tool

@@ -18,6 +18,7 @@ struct CheckpointOptions {
     bool stands_still = false; // while the image is written
     std::string ignored;       // kinds, as in RFORK_IGNORE
     bool quiet = false;
+    bool json = false;
 };
 
 Result<void> checkpoint(const CheckpointOptions& options);

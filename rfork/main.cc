@@ -3,8 +3,11 @@
 #include "checkpoint.h"
 #include "core.h"
 #include "inspect.h"
+#include "moving.h"
 #include "ping.h"
 #include "remote/key.h"
+#include "run.h"
+#include "travel.h"
 
 #include <cstdint>
 #include <cstdio>
@@ -15,6 +18,21 @@ using namespace rfork;
 namespace {
 
 constexpr int done = 0, failed = 1;
+
+// A program's own status, or ours.
+int finish(const Result<int>& result) {
+    if (result)
+        return *result;
+    std::fprintf(stderr, "rfork: %s\n", result.error().sentence.c_str());
+    return failed;
+}
+
+template <class T>
+T parsed(const Result<T>& result) {
+    if (!result)
+        throw CLI::ValidationError(result.error().sentence);
+    return *result;
+}
 
 int finish(const Result<void>& result) {
     bool written = std::fflush(stdout) == 0 && !std::ferror(stdout);
@@ -94,6 +112,80 @@ int main(int argc, char** argv) {
                      "RFORK_IGNORE)")
         ->type_name("KIND[,KIND]");
     checkpoint_command->add_flag("-q,--quiet", checkpoint.quiet, "Show no progress");
+    checkpoint_command->add_flag("--json", checkpoint.json,
+                                 "Tell on standard output what has been done, as JSON");
+
+    tool::TravelOptions travel;
+    auto add_travel = [&](const char* name, const char* what) {
+        auto* command = app.add_subcommand(name, what);
+        command->add_option("PID", travel.pid, "The process")->required();
+        command->add_option("HOST", travel.host, "name, name:port, 1.2.3.4")->required();
+        command
+            ->add_option("--ignore", travel.ignored,
+                         "What it may go on without: sorts of descriptors, or numbers (rfork(3), "
+                         "RFORK_IGNORE)")
+            ->type_name("KIND[,KIND]");
+        command->add_flag("-q,--quiet", travel.quiet, "Show no progress, and do not tell where");
+        return command;
+    };
+    auto* migrate_command =
+        add_travel("migrate", "Move a running process to another host, and end it here");
+    auto* clone_command =
+        add_travel("clone", "Start a copy of a running process on another host");
+
+    tool::ExecOptions exec;
+    auto* exec_command = app.add_subcommand("exec", "Run an image on another host");
+    exec_command->add_option("HOST", exec.host, "name, name:port, 1.2.3.4")->required();
+    exec_command->add_option("IMAGE", exec.image, "The image; it is there afterwards")->required();
+    exec_command->add_flag("-q,--quiet", exec.quiet, "Show no progress, and do not tell where");
+
+    tool::RunOptions run;
+    auto* run_command = app.add_subcommand(
+        "run", "Start a program, and keep an image of it; its exit status is the program's");
+    run_command
+        ->add_option_function<std::string>(
+            "--every",
+            [&](const std::string& text) { run.every = parsed(tool::parse_duration(text)); },
+            "Make a checkpoint each time that much time has passed: 90s, 15m, 2h")
+        ->type_name("TIME");
+    run_command
+        ->add_option_function<std::string>(
+            "--at-least",
+            [&](const std::string& text) { run.at_least = parsed(tool::parse_duration(text)); },
+            "Leave no less time than that between two checkpoints")
+        ->type_name("TIME");
+    run_command
+        ->add_option_function<std::string>(
+            "--on-signal",
+            [&](const std::string& text) { run.signals = parsed(tool::parse_signals(text)); },
+            "Make one when rfork is sent one of these signals, which the program is not")
+        ->type_name("SIG[,SIG]");
+    run_command->add_option("--keep", run.keep, "Keep the last N images: FILE, FILE.1 ...")
+        ->check(CLI::Range(1, 1000))
+        ->type_name("N");
+    run_command
+        ->add_option("-o,--output", run.output, "The image; otherwise rfork.NAME OF THE COMMAND")
+        ->type_name("FILE");
+    run_command->add_flag("--restart", run.restart,
+                          "Go on from FILE, if it is there, instead of starting COMMAND");
+    run_command->add_flag("!--no-rollback", run.rolls_back,
+                          "Then, do not cut files back to the length they had at the checkpoint");
+    run_command
+        ->add_option("--exit-after-checkpoint", run.exit_after,
+                     "After a checkpoint at a signal, end the program, and exit with this status")
+        ->check(CLI::Range(0, 255))
+        ->type_name("CODE");
+    run_command
+        ->add_option("--ignore", run.ignored,
+                     "What images may do without: sorts of descriptors, or numbers (rfork(3), "
+                     "RFORK_IGNORE)")
+        ->type_name("KIND[,KIND]");
+    run_command->add_flag("-q,--quiet", run.quiet, "Show no progress");
+    run_command->add_option("COMMAND", run.command, "The program and its arguments, behind --")
+        ->required();
+
+    auto* settle_command = app.add_subcommand(
+        "settle", "Finish what an rfork migrate that was killed has left stopped");
 
     try {
         app.parse(argc, argv);
@@ -104,6 +196,16 @@ int main(int argc, char** argv) {
         return finish(tool::write_core(image, core, pid));
     if (*checkpoint_command)
         return finish(tool::checkpoint(checkpoint));
+    if (*migrate_command)
+        return finish(tool::migrate(travel));
+    if (*clone_command)
+        return finish(tool::clone(travel));
+    if (*exec_command)
+        return finish(tool::exec(exec));
+    if (*run_command)
+        return finish(tool::run(run));
+    if (*settle_command)
+        return finish(tool::settle_all());
     if (*inspect_command)
         return finish(tool::inspect(image, options));
     if (*ping_command)

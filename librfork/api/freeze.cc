@@ -40,11 +40,6 @@ Result<Frozen> freeze(const Session& session, const FreezeOrder& order, Halt& ha
     return **frozen;
 }
 
-Error forked_meanwhile() {
-    return {ECANCELED, "a signal handler has forked this process while rfork() ran in its parent, "
-                       "where the call goes on"};
-}
-
 void reap_copy(pid_t copy) {
     wait_for_copy(copy);
 }

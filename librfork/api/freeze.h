@@ -34,9 +34,6 @@ struct Frozen {
 // The copy has written its image when this returns, but may take a while to end.
 Result<Frozen> freeze(const Session& session, const FreezeOrder& order, Halt& halt);
 
-// What the call returns in a child that a signal handler forked in the middle of it.
-Error forked_meanwhile();
-
 // The end of freeze(): until this has been called, the copy is a child nobody has waited for.
 void reap_copy(pid_t copy);
 

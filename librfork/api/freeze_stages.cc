@@ -7,6 +7,7 @@
 #include "api/progress.h"
 #include "api/sections.h"
 #include "base/clock.h"
+#include "journey/plan.h"
 #include "process/kept_from_forks.h"
 #include "process/own_vdso.h"
 #include "process/timers_and_signals.h"
@@ -178,7 +179,7 @@ Result<std::optional<Frozen>> Freeze::write() {
     const std::uint64_t released = monotonic_ns();
     wait_for_image(mailbox_, copy_);
     if (getpid() != caller_)
-        return forked_meanwhile();
+        return journey::forked_meanwhile();
     return outcome(released);
 }
 

@@ -10,10 +10,10 @@
 #include "api/readable_clock.h"
 #include "api/remote_fork.h"
 #include "api/sections.h"
-#include "api/settings.h"
 #include "api/timing.h"
 #include "base/clock.h"
 #include "image/image_file.h"
+#include "journey/settings.h"
 #include "remote/address.h"
 #include "remote/report.h"
 #include "remote/spool.h"
@@ -51,11 +51,11 @@ Result<int> checkpoint(const Session& session, const char* path, const Options& 
     if (!place)
         return place.error();
     static_cast<image::Place&>(order) = std::move(*place);
-    const Result<int> patience = read_timeout();
+    const Result<int> patience = journey::read_timeout();
     if (!patience)
         return patience.error();
     order.patience_ms = *patience;
-    const Result<capture::Ignored> ignored = read_ignored();
+    const Result<capture::Ignored> ignored = journey::read_ignored();
     if (!ignored)
         return ignored.error();
     order.ignored = *ignored;

@@ -195,7 +195,7 @@ void Standstill::help() {
             tracer_.rescue();
         } else {
             outcome_ = tracer_.read_pending(callers_pending_, *pending_);
-            threads = tracer_.take_threads();
+            threads = tracer_.threads();
         }
         set(helper_, helper_ + one_more_met);
     }

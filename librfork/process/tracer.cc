@@ -108,12 +108,12 @@ Result<void> Tracer::wait_until_stopped(Tracee& tracee) {
     }
 }
 
-std::vector<Thread> Tracer::take_threads() {
-    std::vector<Thread> threads;
-    threads.reserve(tracees_.size());
-    for (Tracee& tracee : tracees_)
-        threads.push_back(std::move(tracee.thread));
-    return threads;
+std::vector<Thread> Tracer::threads() const {
+    std::vector<Thread> all;
+    all.reserve(tracees_.size());
+    for (const Tracee& tracee : tracees_)
+        all.push_back(tracee.thread);
+    return all;
 }
 
 } // namespace rfork::capture

@@ -49,7 +49,7 @@ class Tracer {
     virtual void release() = 0;
 
     // Without the caller; after their pending signals have been read.
-    std::vector<Thread> take_threads();
+    std::vector<Thread> threads() const;
 
   protected:
     // `directory` is the process's in /proc, `main` its pid. `caller`, one of its threads, stands

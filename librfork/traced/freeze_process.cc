@@ -17,6 +17,7 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <utility>
 
 namespace rfork::capture {
 namespace {
@@ -111,6 +112,7 @@ Result<void> FrozenProcess::stop() {
     tracer_.emplace(pid_, "/proc/" + std::to_string(pid_),
                     unsafe_code(*map, vdso_in(text_of(directory_ + "/auxv")), doors_));
     tracer_->give_twin(std::move(advice));
+    was_stopped_ = field(text_of(directory_ + "/status"), "State")[0] == 'T';
     stopped_ = monotonic_ns();
     Result<void> r = tracer_->stop();
     if (!r && r.error().code == EPERM)
@@ -133,7 +135,7 @@ Result<void> FrozenProcess::stop() {
         return pending;
     advance_timers(monotonic_ns(), facts_.pending, facts_.kernel, facts_.posix_timers);
     const std::string status = text_of("/proc/" + std::to_string(pid_) + "/status");
-    facts_.threads = tracer_->take_threads();
+    facts_.threads = tracer_->threads();
     for (Thread& thread : facts_.threads)
         complete(thread, own_id_in(status));
     if (directory_.find("/task/") != std::string::npos)
@@ -220,34 +222,43 @@ Result<std::unique_ptr<FrozenProcess>> FrozenProcess::freeze(pid_t pid, const Fr
     return frozen;
 }
 
-Result<void> FrozenProcess::finish() {
+// What is left of the twin, and of what this process holds.
+Result<void> FrozenProcess::end_twin() {
     pages_.reset();
     twin_.end();
-    Result<void> r;
-    if (zombie_ && tracer_) {
-        r = tracer_->reap(zombie_);
-        zombie_ = 0;
-    }
+    if (!zombie_ || !tracer_)
+        return {};
+    const pid_t zombie = std::exchange(zombie_, 0);
+    return tracer_->reap(zombie);
+}
+
+Result<void> FrozenProcess::finish() {
+    Result<void> r = end_twin();
+    if (std::exchange(halted_, false))
+        if (Result<void> taken_back = tracer_->take_back_stop(); !taken_back && r)
+            r = taken_back;
     release();
     return r;
 }
 
 Result<void> FrozenProcess::finish_with(int signal) {
-    if (signal == SIGKILL) { // nobody need wait for the twin of who is gone
-        arch::syscall(SYS_kill, pid_, signal);
+    halted_ = false;
+    if (signal == SIGKILL) // nobody need wait for the twin of who is gone
         zombie_ = 0;
-        return finish();
-    }
-    pages_.reset();
-    twin_.end();
-    Result<void> r;
-    if (zombie_)
-        r = tracer_->reap(zombie_);
-    zombie_ = 0;
+    Result<void> r = end_twin();
     if (r && arch::syscall(SYS_kill, pid_, signal) < 0)
-        r = system_error(ESRCH, "cannot stop " + label_of(pid_));
+        r = system_error(ESRCH, "cannot signal " + label_of(pid_));
     release();
     return r;
+}
+
+Result<void> FrozenProcess::halt() {
+    if (was_stopped_)
+        return {};
+    if (const long r = arch::syscall(SYS_kill, pid_, SIGSTOP); r < 0)
+        return system_error(int(-r), "cannot stop " + label_of(pid_));
+    halted_ = true;
+    return {};
 }
 
 } // namespace rfork::capture

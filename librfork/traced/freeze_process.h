@@ -34,10 +34,14 @@ class FrozenProcess {
     FrozenProcess(const FrozenProcess&) = delete;
     FrozenProcess& operator=(const FrozenProcess&) = delete;
 
-    // All of it, if it stands still, ...
+    // It is let go; or sent a signal first, by which it has then ended, or is stopped.
     Result<void> finish();
-    // ... or what is to happen to it before it is let go: it has then ended, or is stopped.
     Result<void> finish_with(int signal);
+    // While it stands still: from now on it is stopped (SIGSTOP) if this process is killed. finish()
+    // takes that back.
+    Result<void> halt();
+
+    pid_t pid() const { return pid_; } // not always the one that was asked for (traced/admission.h)
 
     std::uint64_t stood_still() const { return stood_still_; } // ns; after finish() if it did so
 
@@ -47,6 +51,7 @@ class FrozenProcess {
     Result<void> collect(const FreezeOrder& order, Snapshot& snapshot);
     Result<void> keep_shared_memory(const TracedProcess& source, ProcessSnapshot& process);
     Result<void> collect_memory(const TracedProcess& source, ProcessSnapshot& process);
+    Result<void> end_twin();
     void release();
 
     const pid_t pid_;
@@ -57,6 +62,8 @@ class FrozenProcess {
     Twin twin_;
     std::unique_ptr<TwinPages> pages_;
     std::uint64_t stopped_ = 0, stood_still_ = 0;
+    bool was_stopped_ = false; // by somebody else
+    bool halted_ = false;
     pid_t zombie_ = 0; // the twin's pid, as the process calls it, until it has waited for it
 };
 

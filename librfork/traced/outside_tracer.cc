@@ -26,8 +26,7 @@ Result<std::vector<MemoryMapEntry>> OutsideTracer::read_map() const {
         directory_ + "/task/" + std::to_string(tracees_.front().tid) + "/maps";
     const UniqueFd maps(open(name.c_str(), O_RDONLY | O_CLOEXEC));
     if (!maps)
-        return system_error(errno, "cannot read the memory map of process " +
-                                       std::to_string(main_));
+        return died(tracees_.front().tid);
     return read_memory_map(maps.get());
 }
 
@@ -261,6 +260,38 @@ Result<void> OutsideTracer::reap_through(pid_t twin) {
         foothold.call(SYS_wait4, std::uint64_t(twin), 0, __WALL | WNOHANG, 0);
     if (!waited)
         return waited.error();
+    return {};
+}
+
+// One of the threads comes to it, and does not get it. They run meanwhile.
+Result<void> OutsideTracer::take_back_stop() {
+    const std::uint64_t deadline = monotonic_ns() + patience_ns;
+    for (const Tracee& tracee : tracees_)
+        trace(PTRACE_CONT, tracee.tid, 0, 0);
+    bool taken = false, late = false;
+    while (!taken && !late) {
+        for (const Tracee& tracee : tracees_) {
+            siginfo_t info{};
+            const long r = arch::syscall(SYS_waitid, P_PID, tracee.tid, &info,
+                                         WEXITED | WSTOPPED | __WALL | WNOHANG | WNOWAIT, nullptr);
+            if (r < 0 || info.si_pid == 0 || info.si_code != CLD_TRAPPED)
+                continue;
+            const bool of_signal = info.si_status >> 8 == 0;
+            taken = taken || (of_signal && info.si_status == SIGSTOP);
+            trace(PTRACE_CONT, tracee.tid, 0,
+                  of_signal && info.si_status != SIGSTOP ? info.si_status : 0);
+        }
+        late = !taken && !wait_for_change(deadline);
+    }
+    for (Tracee& tracee : tracees_) {
+        tracee.stopped = false;
+        trace(PTRACE_INTERRUPT, tracee.tid, 0, 0);
+        (void)bool(wait_until_stopped(tracee));
+    }
+    if (late)
+        return Error{EAGAIN, "process " + std::to_string(main_) +
+                                 " has been stopped, and does not come to it: continue it by hand "
+                                 "(kill -CONT)"};
     return {};
 }
 

@@ -37,6 +37,8 @@ class OutsideTracer final : public Tracer {
     // The process waits for its child `twin`, which has ended. All of it stands still, after
     // stop(); or none of it, and one thread does for a moment.
     Result<void> reap(pid_t twin);
+    // All of it stands still, and has been sent SIGSTOP since: it has not.
+    Result<void> take_back_stop();
 
   private:
     Result<void> query() override;

@@ -6,7 +6,7 @@
 
 #include <string>
 
-namespace rfork::api {
+namespace rfork::journey {
 
 struct Settings {
     std::string spool;         // RFORK_SPOOL
@@ -21,4 +21,4 @@ Result<Settings> read_settings();
 Result<int> read_timeout();              // in milliseconds
 Result<capture::Ignored> read_ignored(); // RFORK_IGNORE
 
-} // namespace rfork::api
+} // namespace rfork::journey

@@ -1,4 +1,4 @@
-#include "api/settings.h"
+#include "journey/settings.h"
 
 #include "remote/protocol.h"
 
@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <sys/auxv.h>
 
-namespace rfork::api {
+namespace rfork::journey {
 namespace {
 
 Result<std::string> required(const char* name, const char* what) {
@@ -85,4 +85,4 @@ Result<Settings> read_settings() {
     return settings;
 }
 
-} // namespace rfork::api
+} // namespace rfork::journey

@@ -7,16 +7,16 @@
 #include <cstdint>
 #include <netinet/in.h>
 #include <string>
+#include <sys/types.h>
 
-namespace rfork::api {
-
-// As the calling thread calls it: comm in proc(5).
-std::string program_name();
+namespace rfork::journey {
 
 class ProgressReports {
   public:
-    // Silent if `monitor` is empty, or cannot be resolved: that is no reason not to go.
-    static Result<ProgressReports> to(const std::string& monitor);
+    // Of the process `program`, `pid`. Silent if `monitor` is empty, or cannot be resolved: that is
+    // no reason not to go.
+    static Result<ProgressReports> to(const std::string& monitor, const std::string& program,
+                                      pid_t pid);
 
     capture::Monitor dump_started(const std::string& host);
     void dump_finished(std::uint64_t bytes);
@@ -25,9 +25,10 @@ class ProgressReports {
   private:
     void say(const std::string& what);
 
+    std::string who_;
     sockaddr_in to_{};
     bool listening_ = false;
     std::uint64_t started_ = 0;
 };
 
-} // namespace rfork::api
+} // namespace rfork::journey

@@ -1,23 +1,17 @@
-#include "api/progress_reports.h"
+#include "journey/progress_reports.h"
 
 #include "base/clock.h"
 #include "remote/address.h"
 #include "remote/report.h"
 
 #include <cstdio>
-#include <sys/prctl.h>
-#include <unistd.h>
 
-namespace rfork::api {
+namespace rfork::journey {
 
-std::string program_name() {
-    char name[17] = {};
-    prctl(PR_GET_NAME, name);
-    return name;
-}
-
-Result<ProgressReports> ProgressReports::to(const std::string& monitor) {
+Result<ProgressReports> ProgressReports::to(const std::string& monitor,
+                                            const std::string& program, pid_t pid) {
     ProgressReports reports;
+    reports.who_ = program + "[" + std::to_string(pid) + "]: ";
     if (monitor.empty())
         return reports;
     const Result<remote::Address> address = remote::parse_address(monitor, remote::monitor_port);
@@ -54,8 +48,8 @@ void ProgressReports::failed(const Error& error) {
 void ProgressReports::say(const std::string& what) {
     if (!listening_)
         return;
-    const std::string line = program_name() + "[" + std::to_string(getpid()) + "]: " + what;
+    const std::string line = who_ + what;
     (void)bool(remote::send_report(to_, std::string_view(line).substr(0, remote::max_report)));
 }
 
-} // namespace rfork::api
+} // namespace rfork::journey
