@@ -69,8 +69,7 @@ Result<std::uint64_t> stream(int fd, const capture::Snapshot& snapshot, bool qui
                              "redirect the output"};
     Onlooker onlooker(snapshot, quiet);
     image::DescriptorSink sink(fd);
-    const Result<image::Written> written =
-        image::write_image(snapshot, sink, onlooker.progress);
+    const Result<image::Written> written = image::write_image(snapshot, sink, onlooker.progress);
     if (!written)
         return written.error();
     return written->bytes;

@@ -104,8 +104,9 @@ int main(int argc, char** argv) {
         "--leave-running", [&] { checkpoint.afterwards = tool::Afterwards::leave_running; },
         "Let it go on, which is the default");
     afterwards->require_option(0, 1);
-    checkpoint_command->add_flag("!--background", checkpoint.stands_still,
-                                 "Let it go on while a copy of it is written, which is the default");
+    checkpoint_command->add_flag(
+        "!--background", checkpoint.stands_still,
+        "Let it go on while a copy of it is written, which is the default");
     checkpoint_command
         ->add_option("--ignore", checkpoint.ignored,
                      "What the image may do without: sorts of descriptors, or numbers (rfork(3), "
@@ -130,8 +131,7 @@ int main(int argc, char** argv) {
     };
     auto* migrate_command =
         add_travel("migrate", "Move a running process to another host, and end it here");
-    auto* clone_command =
-        add_travel("clone", "Start a copy of a running process on another host");
+    auto* clone_command = add_travel("clone", "Start a copy of a running process on another host");
 
     tool::ExecOptions exec;
     auto* exec_command = app.add_subcommand("exec", "Run an image on another host");

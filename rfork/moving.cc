@@ -2,7 +2,9 @@
 
 #include "base/directory_names.h"
 #include "base/proc.h"
+#include "journey/settings.h"
 #include "remote/decide_outcome.h"
+#include "remote/spool.h"
 #include "remote/user_directory.h"
 #include "traced/admission.h"
 
@@ -13,71 +15,54 @@
 #include <fcntl.h>
 #include <sstream>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
 
 namespace rfork::tool {
 namespace {
 
-constexpr char prefix[] = "moving.";
-
-// $XDG_RUNTIME_DIR/rfork, or one in /tmp.
-Result<std::string> runtime_directory() {
-    const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-    const std::string path = runtime && *runtime == '/'
-                                 ? std::string(runtime) + "/rfork"
-                                 : "/tmp/rfork-" + std::to_string(geteuid());
-    mkdir(path.c_str(), 0700);
-    struct stat st;
-    if (lstat(path.c_str(), &st) != 0)
-        return system_error(errno, "cannot make '" + path + "'", "set XDG_RUNTIME_DIR");
-    if (!S_ISDIR(st.st_mode) || !remote::is_private_directory(st, geteuid()))
-        return Error{EPERM, "'" + path + "' is not a directory of this user's alone: remove it, or "
-                                         "set XDG_RUNTIME_DIR"};
-    return path;
-}
-
 // When a process began: pids are used again. Field 22 of proc(5)'s stat.
 std::string start_of(pid_t pid) {
-    std::istringstream fields(
-        fields_in_stat(text_of("/proc/" + std::to_string(pid) + "/stat")));
+    std::istringstream fields(fields_in_stat(text_of("/proc/" + std::to_string(pid) + "/stat")));
     std::string value;
     for (int i = 3; i <= 22; ++i)
         fields >> value;
     return value;
 }
 
-std::string name_for(pid_t pid) {
-    return prefix + std::to_string(pid) + "." + start_of(pid);
+// Those of this machine, as it runs now.
+std::string prefix() {
+    constexpr std::size_t enough = 8;
+    return "moving." + text_of("/proc/sys/kernel/random/boot_id").substr(0, enough) + ".";
 }
 
-struct Record {
-    pid_t pid = 0;
-    std::string directory, ticket;
-};
+std::string name_for(pid_t pid) {
+    return prefix() + std::to_string(pid) + "." + start_of(pid);
+}
 
 // Nothing if the rfork that wrote it lives.
-Result<void> settle_record(const std::string& path, pid_t pid) {
+Result<void> settle_record(const std::string& directory, const std::string& name, pid_t pid) {
+    const std::string path = directory + "/" + name;
     const UniqueFd file(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
     if (!file || flock(file.get(), LOCK_EX | LOCK_NB) != 0)
         return {};
-    std::istringstream text(text_of(path));
-    Record record{pid, {}, {}};
-    const bool whole = std::getline(text, record.directory) && std::getline(text, record.ticket);
-    const bool alive = path.ends_with("/" + name_for(pid));
-    if (!whole || !alive) {
+    const std::string text = text_of(path);
+    const std::string ticket = text.substr(0, text.find('\n'));
+    if (ticket.size() == text.size() ||
+        name != name_for(pid)) { // half written; or the process ended
         unlink(path.c_str());
         return {};
     }
-    remote::OpenDirectory directory(record.directory);
-    const remote::Outcome outcome = remote::decide_outcome(
-        {directory, record.ticket, false, remote::boottime_ms()});
+    remote::OpenDirectory open_directory(directory);
+    const remote::Outcome outcome =
+        remote::decide_outcome({open_directory, ticket, false, remote::boottime_ms()});
     const bool runs = outcome == remote::Outcome::runs;
     const std::string label = capture::label_of(pid);
     if (kill(pid, runs ? SIGKILL : SIGCONT) != 0)
         return system_error(errno, "cannot signal " + label);
     unlink(path.c_str());
+    if (!runs)
+        unlink((directory + "/" + remote::given_up_name(ticket)).c_str());
     std::fprintf(stderr, "rfork: note: an rfork that was moving %s was killed: %s\n", label.c_str(),
                  runs ? "it runs on the other host, so it has been ended here"
                       : "no copy runs, so it goes on here");
@@ -87,12 +72,9 @@ Result<void> settle_record(const std::string& path, pid_t pid) {
 } // namespace
 
 Result<Moving> Moving::begin(pid_t pid, const std::string& directory, const std::string& ticket) {
-    const Result<std::string> runtime = runtime_directory();
-    if (!runtime)
-        return runtime.error();
-    std::string path = *runtime + "/" + name_for(pid);
+    std::string path = directory + "/" + name_for(pid);
     UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-    const std::string text = directory + "\n" + ticket + "\n";
+    const std::string text = ticket + "\n";
     if (!fd || flock(fd.get(), LOCK_EX | LOCK_NB) != 0 || ftruncate(fd.get(), 0) != 0 ||
         write(fd.get(), text.data(), text.size()) != ssize_t(text.size()))
         return system_error(errno, "cannot write down in '" + path + "' where " +
@@ -105,26 +87,27 @@ Moving::~Moving() {
         unlink(path_.c_str());
 }
 
-Result<void> settle(pid_t pid) {
-    const Result<std::string> runtime = runtime_directory();
-    if (!runtime)
-        return {}; // then nobody has written there either
-    return settle_record(*runtime + "/" + name_for(pid), pid);
+Result<void> settle(const std::string& directory, pid_t pid) {
+    return settle_record(directory, name_for(pid), pid);
 }
 
 Result<void> settle_all() {
-    const Result<std::string> runtime = runtime_directory();
-    if (!runtime)
-        return runtime.error();
-    const UniqueFd directory(open(runtime->c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const Result<journey::Settings> settings = journey::read_settings();
+    if (!settings)
+        return settings.error();
+    const Result<remote::UserDirectory> directory =
+        remote::find_or_make_user_directory(settings->spool);
+    if (!directory)
+        return directory.error();
+    const std::string ours = prefix();
     std::vector<std::string> names;
-    for_each_name(directory.get(), [&](std::string_view name) {
-        if (name.starts_with(prefix))
+    for_each_name(directory->fd.get(), [&](std::string_view name) {
+        if (name.starts_with(ours))
             names.emplace_back(name);
     });
     for (const std::string& name : names)
-        if (Result<void> r = settle_record(*runtime + "/" + name,
-                                           pid_t(std::atoi(name.c_str() + sizeof prefix - 1)));
+        if (Result<void> r =
+                settle_record(directory->path, name, pid_t(std::atoi(name.c_str() + ours.size())));
             !r)
             return r;
     return {};

@@ -3,8 +3,8 @@
 //
 // Before the target is asked, the process is sent SIGSTOP, which takes effect when its tracer dies;
 // so it does not run on here although it may run there. Which ticket decides that, a file says in
-// the user's own runtime directory. Nobody believes such a file but its owner, and as long as the
-// rfork that wrote it lives it is locked.
+// the user's own directory of the spool, beside the ticket: "moving.<boot>.<pid>.<start>". As long as
+// the rfork that wrote it lives, it is locked.
 #pragma once
 
 #include "base/result.h"
@@ -17,7 +17,7 @@ namespace rfork::tool {
 
 class Moving {
   public:
-    // `directory`: the user's in the spool.
+    // `directory`: the user's in the spool, in which the ticket lies.
     static Result<Moving> begin(pid_t pid, const std::string& directory, const std::string& ticket);
     Moving(Moving&&) = default;
     ~Moving();
@@ -29,9 +29,10 @@ class Moving {
 };
 
 // If an rfork that moved the process has been killed: asks the spool what became of the copy, and
-// ends the process, or lets it go on. Says so. Nothing otherwise.
-Result<void> settle(pid_t pid);
-// All processes of the user on this host.
+// ends the process, or lets it go on. Says so. Nothing otherwise. `directory`: the user's in the
+// spool.
+Result<void> settle(const std::string& directory, pid_t pid);
+// All processes of the user on this host, by RFORK_SPOOL.
 Result<void> settle_all();
 
 } // namespace rfork::tool

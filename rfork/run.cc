@@ -48,7 +48,7 @@ bool is_sent_by_a_process(const siginfo_t& info) {
     return info.si_code == SI_USER || info.si_code == SI_QUEUE || info.si_code == SI_TKILL;
 }
 
-constexpr int passed_on[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
+constexpr int passed_on[] = {SIGHUP,  SIGINT,  SIGQUIT,  SIGTERM, SIGUSR1,
                              SIGUSR2, SIGALRM, SIGWINCH, SIGCONT, SIGTSTP};
 
 std::string default_output(const std::string& command) {
@@ -64,9 +64,8 @@ Result<bool> has_image(const std::string& path) {
         return system_error(errno, "cannot open '" + path + "'", "see whose it is");
     const Result<image::Header> header = image::read_front(file.get());
     if (!header)
-        return Error{header.error().code,
-                     "'" + path + "': " + header.error().sentence +
-                         ": move it away to start from the beginning"};
+        return Error{header.error().code, "'" + path + "': " + header.error().sentence +
+                                              ": move it away to start from the beginning"};
     return true;
 }
 
@@ -265,9 +264,9 @@ void Runner::take(const siginfo_t& info) {
 }
 
 Result<int> Runner::run() {
-    const Result<capture::Ignored> ignored =
-        options_.ignored.empty() ? journey::read_ignored()
-                                 : capture::parse_ignored(options_.ignored);
+    const Result<capture::Ignored> ignored = options_.ignored.empty()
+                                                 ? journey::read_ignored()
+                                                 : capture::parse_ignored(options_.ignored);
     if (!ignored)
         return ignored.error();
     ignored_ = *ignored;
@@ -277,9 +276,8 @@ Result<int> Runner::run() {
     const sigset_t set = signals();
     sigprocmask(SIG_BLOCK, &set, &mask_);
     const std::string image = path_.find('/') == std::string::npos ? "./" + path_ : path_;
-    const Result<int> failed =
-        program_.start(*goes_on ? std::vector{image} : options_.command, mask_,
-                       *goes_on && options_.rolls_back);
+    const Result<int> failed = program_.start(*goes_on ? std::vector{image} : options_.command,
+                                              mask_, *goes_on && options_.rolls_back);
     if (!failed)
         return failed.error();
     if (*failed)
@@ -313,7 +311,7 @@ Result<std::chrono::milliseconds> parse_duration(const std::string& text) {
     static constexpr struct {
         std::string_view name;
         double ms;
-    } units[] = {{"", 1000},     {"ms", 1},        {"s", 1000},
+    } units[] = {{"", 1000},    {"ms", 1},        {"s", 1000},
                  {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
     double value = 0;
     const char* end = text.data() + text.size();

@@ -64,8 +64,6 @@ Result<remote::Reply> travel_with(journey::Plan& plan, capture::FrozenProcess& f
 
 Result<void> send(const TravelOptions& options, bool ends) {
     const Interruptible interruptible;
-    if (Result<void> r = settle(options.pid); !r)
-        return r;
     const Result<capture::Ignored> ignored =
         options.ignored.empty() ? journey::read_ignored() : capture::parse_ignored(options.ignored);
     if (!ignored)
@@ -76,6 +74,8 @@ Result<void> send(const TravelOptions& options, bool ends) {
     Result<journey::Plan> plan = prepare(options.host, admitted->name, admitted->pid);
     if (!plan)
         return plan.error();
+    if (Result<void> r = settle(plan->place.directory, admitted->pid); !r)
+        return r;
 
     capture::Snapshot snapshot;
     plan->describe(snapshot);

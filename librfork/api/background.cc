@@ -4,11 +4,11 @@
 #include "api/background.h"
 
 #include "api/copy.h"
-#include "image/image_file.h"
 #include "api/last_error.h"
 #include "api/public.h"
 #include "api/sections.h"
 #include "base/clock.h"
+#include "image/image_file.h"
 
 #include <cerrno>
 #include <cstdlib>

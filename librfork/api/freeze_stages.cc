@@ -2,11 +2,11 @@
 
 #include "api/background.h"
 #include "api/copy.h"
-#include "image/image_file.h"
 #include "api/kept_frames.h"
 #include "api/progress.h"
 #include "api/sections.h"
 #include "base/clock.h"
+#include "image/image_file.h"
 #include "journey/plan.h"
 #include "process/kept_from_forks.h"
 #include "process/own_vdso.h"

@@ -46,8 +46,7 @@ Result<journey::Plan> prepare(const Session& session, const char* host, const Op
     const Result<remote::Key> key = read_key(session, settings->key_file);
     if (!key)
         return key.error();
-    Result<journey::Plan> plan =
-        journey::prepare(*settings, host, *key, program_name(), getpid());
+    Result<journey::Plan> plan = journey::prepare(*settings, host, *key, program_name(), getpid());
     if (!plan)
         return plan.error();
     static_cast<image::Place&>(order) = plan->place;

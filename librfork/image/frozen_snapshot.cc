@@ -35,7 +35,8 @@ Result<void> add_thread(ProcessSnapshot& process, const Record& whole, const std
     if (!record || record->xstate_size > whole.bytes().size() - sizeof *record)
         return is_damaged(name);
     thread.record = *record;
-    const auto* xstate = reinterpret_cast<const std::uint8_t*>(whole.bytes().data()) + sizeof *record;
+    const auto* xstate =
+        reinterpret_cast<const std::uint8_t*>(whole.bytes().data()) + sizeof *record;
     thread.xstate.assign(xstate, xstate + record->xstate_size);
     process.departure = record->departure;
     process.unmaps_window = record->departure != 0;
@@ -155,8 +156,9 @@ Result<FrozenSnapshot> FrozenSnapshot::read(int fd, const std::string& name,
     if (!image)
         return Error{image.error().code, "'" + name + "': " + image.error().sentence};
     if (image->header().flags & flag_travels)
-        return Error{EINVAL, "'" + name + "' is on a journey of its own (rfork(3)): it runs once, "
-                                          "where it was sent"};
+        return Error{EINVAL, "'" + name +
+                                 "' is on a journey of its own (rfork(3)): it runs once, "
+                                 "where it was sent"};
     if (!image->backings().empty())
         return Error{ENOTSUP, "'" + name + "' needs another file to be whole"};
     FrozenSnapshot frozen;

@@ -8,8 +8,8 @@
 
 namespace rfork::journey {
 
-Result<ProgressReports> ProgressReports::to(const std::string& monitor,
-                                            const std::string& program, pid_t pid) {
+Result<ProgressReports> ProgressReports::to(const std::string& monitor, const std::string& program,
+                                            pid_t pid) {
     ProgressReports reports;
     reports.who_ = program + "[" + std::to_string(pid) + "]: ";
     if (monitor.empty())

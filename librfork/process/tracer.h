@@ -77,7 +77,7 @@ class Tracer {
     };
 
     // What differs between the two.
-    virtual Result<void> query() = 0;                     // all, while they stand still
+    virtual Result<void> query() = 0;                      // all, while they stand still
     virtual kinds::SignalAction action_of(int signal) = 0; // of the process that is traced
     virtual std::string filters_to_have() const = 0; // a thread that has others is not touched
     virtual std::string remedy(const char* before_the_call) const = 0;

@@ -122,8 +122,8 @@ struct Stub {
     const kinds::ThreadRecord* leader = nullptr; // that this one becomes; none if it had ended
     unsigned threads = 0;                        // made
     std::uint64_t next_frame = 0;
-    std::uint32_t ready = 0; // futex: how many of them wait
-    std::uint32_t go = 0;    // futex: for what
+    std::uint32_t ready = 0;  // futex: how many of them wait
+    std::uint32_t go = 0;     // futex: for what
     std::uint32_t inside = 0; // those that have not left, if the program has no code of ours
 };
 

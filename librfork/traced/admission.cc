@@ -127,8 +127,7 @@ pid_t program_behind(pid_t pid) {
         at == std::string::npos)
         return pid;
     const auto own_id = pid_t(std::atoi(title.c_str() + at + 1));
-    std::istringstream children(
-        text_of(directory + "/task/" + std::to_string(pid) + "/children"));
+    std::istringstream children(text_of(directory + "/task/" + std::to_string(pid) + "/children"));
     for (pid_t child; children >> child;)
         if (own_id_in(text_of(directory_of(child) + "/status")) == own_id &&
             executable_of(directory_of(child)) == executable_of(directory))

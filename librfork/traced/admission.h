@@ -11,8 +11,9 @@ namespace rfork::capture {
 
 struct Admitted {
     pid_t pid; // that of the program, where the one given is of the process in front of it
-    std::string directory; // in /proc: of the process, or of another thread if the main one has ended
-    std::string name;      // comm
+    std::string
+        directory;    // in /proc: of the process, or of another thread if the main one has ended
+    std::string name; // comm
 };
 Result<Admitted> admit(pid_t pid);
 

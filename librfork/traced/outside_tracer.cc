@@ -22,8 +22,7 @@ Position OutsideTracer::position_of(const Tracee& tracee) const {
 
 Result<std::vector<MemoryMapEntry>> OutsideTracer::read_map() const {
     // Of a thread that lives; the main one may have ended.
-    const std::string name =
-        directory_ + "/task/" + std::to_string(tracees_.front().tid) + "/maps";
+    const std::string name = directory_ + "/task/" + std::to_string(tracees_.front().tid) + "/maps";
     const UniqueFd maps(open(name.c_str(), O_RDONLY | O_CLOEXEC));
     if (!maps)
         return died(tracees_.front().tid);
@@ -204,8 +203,7 @@ Result<void> OutsideTracer::read_pending(std::vector<PendingSignal>& to) {
         for_everybody &= tracee.pending;
     std::vector<PendingSignal> of_agent;
     const std::int32_t agent = tracees_[0].thread.record.tid;
-    if (Result<void> r =
-            read_pending_signals(tracees_[0].tid, Queue::thread, 0, agent, of_agent);
+    if (Result<void> r = read_pending_signals(tracees_[0].tid, Queue::thread, 0, agent, of_agent);
         !r)
         return r;
     add_without_entry(for_everybody & ~(pending_for(0, to) | pending_for(agent, of_agent)), 0, to);

@@ -57,14 +57,14 @@ Result<std::vector<T>> read_all(pid_t pid, std::uint64_t address, std::size_t co
 }
 
 Result<std::uint64_t> map_pages(Foothold& foothold, std::uint64_t size) {
-    const Result<long> mapped =
-        foothold.call(SYS_mmap, 0, size, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
-                      ~std::uint64_t(0), 0);
+    const Result<long> mapped = foothold.call(SYS_mmap, 0, size, PROT_READ | PROT_EXEC,
+                                              MAP_PRIVATE | MAP_ANONYMOUS, ~std::uint64_t(0), 0);
     if (!mapped)
         return mapped.error();
     if (*mapped < 0)
-        return system_error(int(-*mapped), "the process cannot be given memory in which it would "
-                                           "answer for itself",
+        return system_error(int(-*mapped),
+                            "the process cannot be given memory in which it would "
+                            "answer for itself",
                             "raise its limit on virtual memory (ulimit -v), and allow executable "
                             "memory where a security module forbids it");
     return std::uint64_t(*mapped);
@@ -149,12 +149,10 @@ Result<void> Room::give_back(Foothold& foothold) {
 }
 
 arch::Registers Room::registers_for(std::size_t thread, const Position& position) const {
-    const std::uint64_t top =
-        stacks_ + agent::agent_stack_size + thread * ask::query_stack_size;
-    return thread == 0
-               ? arch::calling(position.here, start_ + agent::agent_entry, order_, top)
-               : arch::calling(position.here, start_ + agent::thread_entry,
-                               others_ + (thread - 1) * sizeof(agent::ThreadOrder), top);
+    const std::uint64_t top = stacks_ + agent::agent_stack_size + thread * ask::query_stack_size;
+    return thread == 0 ? arch::calling(position.here, start_ + agent::agent_entry, order_, top)
+                       : arch::calling(position.here, start_ + agent::thread_entry,
+                                       others_ + (thread - 1) * sizeof(agent::ThreadOrder), top);
 }
 
 bool Room::is_done(pid_t pid) const {

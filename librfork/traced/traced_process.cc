@@ -129,7 +129,8 @@ Result<Identity> TracedProcess::identity() const {
         return !stat ? stat.error() : comm.error();
     Identity identity;
     identity.pid = own_id_in(status_);
-    identity.parent = shares_namespace(path_, "pid") ? std::atoi(field(status_, "PPid").c_str()) : 0;
+    identity.parent =
+        shares_namespace(path_, "pid") ? std::atoi(field(status_, "PPid").c_str()) : 0;
     identity.process_group = own_number(status_, "NSpgid");
     identity.session = own_number(status_, "NSsid");
     identity.uid = getuid();
@@ -155,8 +156,8 @@ Result<bool> TracedProcess::is_confined() const {
     for (std::size_t i = 0; i < sizeof rules.handled_access_fs; i += sizeof(long)) {
         long word = 0;
         std::memcpy(&word, bytes + i, sizeof word);
-        if (arch::syscall(SYS_ptrace, 5 /* PTRACE_POKEDATA */, twin_->pid(),
-                          twin_->buffer() + i, word) < 0)
+        if (arch::syscall(SYS_ptrace, 5 /* PTRACE_POKEDATA */, twin_->pid(), twin_->buffer() + i,
+                          word) < 0)
             return Error{EIO, "cannot write into a copy of the process"};
     }
     Result<long> fd = twin_->call(SYS_landlock_create_ruleset, twin_->buffer(),
@@ -166,8 +167,7 @@ Result<bool> TracedProcess::is_confined() const {
     if (*fd == -ENOSYS || *fd == -EOPNOTSUPP)
         return false;
     for (int layer = 0; *fd >= 0 && layer < most_layers; ++layer) {
-        const Result<long> r =
-            twin_->call(SYS_landlock_restrict_self, std::uint64_t(*fd), 0);
+        const Result<long> r = twin_->call(SYS_landlock_restrict_self, std::uint64_t(*fd), 0);
         if (!r)
             return r.error();
         if (*r < 0)
@@ -221,8 +221,8 @@ std::size_t TracedProcess::read_memory(std::uint64_t address, void* to, std::siz
 // From its own root and working directory; absolute links on the way, too.
 Result<UniqueFd> TracedProcess::look_up(const std::string& path, bool follows) const {
     const bool absolute = path.starts_with('/');
-    const UniqueFd from(openat(directory(), absolute ? "root" : "cwd",
-                               O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const UniqueFd from(
+        openat(directory(), absolute ? "root" : "cwd", O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!from)
         return system_error(errno, "cannot look into the directories of the process");
     open_how how{};
@@ -265,8 +265,8 @@ Result<UniqueFd> TracedProcess::socket(int domain, int type, int protocol) const
             return system_error(errno, what);
         return made;
     }
-    const Result<long> number = twin_->call(SYS_socket, std::uint64_t(domain),
-                                            std::uint64_t(type), std::uint64_t(protocol));
+    const Result<long> number = twin_->call(SYS_socket, std::uint64_t(domain), std::uint64_t(type),
+                                            std::uint64_t(protocol));
     if (!number)
         return number.error();
     if (*number < 0)

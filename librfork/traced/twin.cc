@@ -54,8 +54,7 @@ Result<long> Twin::call(long number, std::uint64_t a, std::uint64_t b, std::uint
     registers.r9 = 0;
     do {
         if (set_registers(pid_, registers) < 0 || trace(PTRACE_SINGLESTEP, pid_, 0, 0) < 0 ||
-            arch::syscall(SYS_wait4, pid_, &status, __WALL, nullptr) != pid_ ||
-            !WIFSTOPPED(status))
+            arch::syscall(SYS_wait4, pid_, &status, __WALL, nullptr) != pid_ || !WIFSTOPPED(status))
             return died(pid_);
     } while (WSTOPSIG(status) != SIGTRAP || status >> 16);
     if (get_registers(pid_, registers) < 0)
@@ -66,8 +65,8 @@ Result<long> Twin::call(long number, std::uint64_t a, std::uint64_t b, std::uint
 Result<UniqueFd> Twin::descriptor(int number) const {
     const long fd = arch::syscall(SYS_pidfd_getfd, pidfd_.get(), number, 0);
     if (fd < 0)
-        return system_error(int(-fd), "cannot take descriptor " + std::to_string(number) +
-                                          " of the process");
+        return system_error(int(-fd),
+                            "cannot take descriptor " + std::to_string(number) + " of the process");
     return UniqueFd(int(fd));
 }
 

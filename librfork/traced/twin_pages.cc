@@ -26,8 +26,7 @@ Result<std::unique_ptr<TwinPages>> TwinPages::open(const Twin& twin) {
     UniqueFd memory(::open(file_of(twin.pid(), "mem").c_str(), O_RDONLY | O_CLOEXEC));
     if (!pagemap || !memory)
         return system_error(errno, "cannot look at the memory of a copy of the process");
-    return std::unique_ptr<TwinPages>(
-        new TwinPages(twin, std::move(pagemap), std::move(memory)));
+    return std::unique_ptr<TwinPages>(new TwinPages(twin, std::move(pagemap), std::move(memory)));
 }
 
 // What the object has in memory, by mincore(2) in the twin's name: nothing of it need be in the
@@ -43,14 +42,13 @@ Result<void> TwinPages::find_resident(Range range, std::vector<Range>& pages) {
     }
     std::vector<std::uint8_t> resident(twin_.buffer_size());
     for (std::uint64_t at = range.start; at < range.end;) {
-        const std::uint64_t size =
-            std::min<std::uint64_t>(resident.size() * page, range.end - at);
+        const std::uint64_t size = std::min<std::uint64_t>(resident.size() * page, range.end - at);
         const Result<long> r = twin_.call(SYS_mincore, at, size, twin_.buffer());
         if (!r)
             return r.error();
         const std::size_t count = size / page;
-        if (*r < 0 || peek_bytes(twin_.pid(), twin_.buffer(), resident.data(), count) !=
-                          long(count))
+        if (*r < 0 ||
+            peek_bytes(twin_.pid(), twin_.buffer(), resident.data(), count) != long(count))
             return system_error(*r < 0 ? int(-*r) : EIO,
                                 "cannot find out which pages of shared memory are in use");
         for (std::size_t i = 0; i < count; ++i)
@@ -124,9 +122,9 @@ Result<std::span<const std::uint8_t>> TwinPages::bytes(Range range) {
 }
 
 const TwinPages::Kept* TwinPages::kept_at(std::uint64_t address) const {
-    const auto behind = std::upper_bound(
-        kept_.begin(), kept_.end(), address,
-        [](std::uint64_t at, const Kept& kept) { return at < kept.range.start; });
+    const auto behind =
+        std::upper_bound(kept_.begin(), kept_.end(), address,
+                         [](std::uint64_t at, const Kept& kept) { return at < kept.range.start; });
     return behind != kept_.begin() && address < std::prev(behind)->range.end ? &*std::prev(behind)
                                                                              : nullptr;
 }
