@@ -42,8 +42,7 @@ Result<void> checkpoint(const CheckpointOptions& options) {
     const std::uint64_t began = monotonic_ns();
     capture::Snapshot snapshot;
     snapshot.id = remote::new_id();
-    Result<capture::Ignored> ignored =
-        options.ignored.empty() ? journey::read_ignored() : capture::parse_ignored(options.ignored);
+    Result<capture::Ignored> ignored = journey::read_ignored(options.ignored);
     if (!ignored)
         return ignored.error();
     snapshot.ignored = *ignored;

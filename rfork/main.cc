@@ -19,11 +19,21 @@ namespace {
 
 constexpr int done = 0, failed = 1;
 
+// Says the errno, too (librfork/api/other_processes.cc).
+bool for_library = false;
+
+void complain(const Error& error) {
+    if (for_library)
+        std::fprintf(stderr, "rfork: %d: %s\n", error.code, error.sentence.c_str());
+    else
+        std::fprintf(stderr, "rfork: %s\n", error.sentence.c_str());
+}
+
 // A program's own status, or ours.
 int finish(const Result<int>& result) {
     if (result)
         return *result;
-    std::fprintf(stderr, "rfork: %s\n", result.error().sentence.c_str());
+    complain(result.error());
     return failed;
 }
 
@@ -37,7 +47,7 @@ T parsed(const Result<T>& result) {
 int finish(const Result<void>& result) {
     bool written = std::fflush(stdout) == 0 && !std::ferror(stdout);
     if (!result)
-        std::fprintf(stderr, "rfork: %s\n", result.error().sentence.c_str());
+        complain(result.error());
     else if (!written)
         std::fprintf(stderr, "rfork: cannot write to standard output\n");
     return result && written ? done : failed;
@@ -113,6 +123,7 @@ int main(int argc, char** argv) {
                      "RFORK_IGNORE)")
         ->type_name("KIND[,KIND]");
     checkpoint_command->add_flag("-q,--quiet", checkpoint.quiet, "Show no progress");
+    checkpoint_command->add_flag("--for-library", for_library)->group(""); // not shown
     checkpoint_command->add_flag("--json", checkpoint.json,
                                  "Tell on standard output what has been done, as JSON");
 
@@ -126,6 +137,7 @@ int main(int argc, char** argv) {
                          "What it may go on without: sorts of descriptors, or numbers (rfork(3), "
                          "RFORK_IGNORE)")
             ->type_name("KIND[,KIND]");
+        command->add_flag("--for-library", for_library)->group("");
         command->add_flag("-q,--quiet", travel.quiet, "Show no progress, and do not tell where");
         return command;
     };

@@ -264,9 +264,7 @@ void Runner::take(const siginfo_t& info) {
 }
 
 Result<int> Runner::run() {
-    const Result<capture::Ignored> ignored = options_.ignored.empty()
-                                                 ? journey::read_ignored()
-                                                 : capture::parse_ignored(options_.ignored);
+    const Result<capture::Ignored> ignored = journey::read_ignored(options_.ignored);
     if (!ignored)
         return ignored.error();
     ignored_ = *ignored;

@@ -64,8 +64,7 @@ Result<remote::Reply> travel_with(journey::Plan& plan, capture::FrozenProcess& f
 
 Result<void> send(const TravelOptions& options, bool ends) {
     const Interruptible interruptible;
-    const Result<capture::Ignored> ignored =
-        options.ignored.empty() ? journey::read_ignored() : capture::parse_ignored(options.ignored);
+    const Result<capture::Ignored> ignored = journey::read_ignored(options.ignored);
     if (!ignored)
         return ignored.error();
     const Result<capture::Admitted> admitted = capture::admit(options.pid);

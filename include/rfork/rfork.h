@@ -12,6 +12,7 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/types.h>
 
 #ifndef __GLIBC__
 #error "rfork knows the insides of the GNU C library, and of no other: compile with that one"
@@ -129,16 +130,23 @@ RFORK_API int rfork_move(const char *host);
  *
  * errno EINVAL also for options that this version of the library does not know.
  */
-enum { RFORK_END = 1, RFORK_LEAVE_CHILDREN = 2, RFORK_BACKGROUND = 4 };
+enum {
+    RFORK_END = 1,
+    RFORK_LEAVE_CHILDREN = 2,
+    RFORK_BACKGROUND = 4,
+    RFORK_STOP = 8,     /* rfork_checkpoint_pid(), rfork_restart() */
+    RFORK_ROLLBACK = 16 /* rfork_restart() */
+};
 
 struct rfork_options {
     size_t size; /* sizeof(struct rfork_options) */
     unsigned int flags;
     unsigned int reserved; /* 0 */
+    const char *ignore;    /* what may be left out, as RFORK_IGNORE has it; NULL: what that says */
 };
 
 #define RFORK_OPTIONS_INIT                                                                         \
-    { sizeof(struct rfork_options), 0, 0 }
+    { sizeof(struct rfork_options), 0, 0, NULL }
 
 RFORK_API int rfork_with(const char *host, const struct rfork_options *options);
 RFORK_API int rfork_checkpoint_with(const char *path, const struct rfork_options *options);
@@ -153,6 +161,36 @@ RFORK_API int rfork_checkpoint_with(const char *path, const struct rfork_options
  * Thread safety: yes. Signal safety: no.
  */
 RFORK_API int rfork_checkpoint_wait(int milliseconds);
+
+/*
+ * rfork_checkpoint_pid, rfork_migrate_pid, rfork_restart - other processes, for schedulers
+ *
+ *   rfork_checkpoint_pid  freezes the process `pid` of the same user, which need not know of rfork,
+ *                         and writes its image to `fd`: a file, which the caller makes executable, a
+ *                         pipe or a socket; nothing is ever seeked. It goes on meanwhile; with
+ *                         RFORK_END it stands still until the image is complete, and is then ended
+ *                         by SIGKILL, with RFORK_STOP it is stopped by SIGSTOP.
+ *   rfork_migrate_pid     moves it to `host`: it goes on there and is ended here, or goes on here.
+ *   rfork_restart         the calling process becomes the image at `path`, with the arguments of
+ *                         execve(2); returns only if that fails. With RFORK_STOP the program is
+ *                         stopped before its first instruction, which its parent sees by waitpid(2);
+ *                         with RFORK_ROLLBACK files it had open for writing are cut back to the
+ *                         length that they had.
+ *
+ * The first two execute the program rfork(1): $RFORK_TOOL, or the one installed beside the library,
+ * or in PATH. It is no child that wait(2) finds, and sends no SIGCHLD.
+ *
+ * Return 0, or -1 with errno set and a sentence in rfork_strerror_last(): ESRCH if there is no such
+ * process, EPERM if it may not be traced, ENOTSUP if an image cannot carry it, EAGAIN if it could not
+ * be stopped now, EBADF, EINVAL, EIO and others as for rfork(); ENOENT also if there is no rfork(1).
+ * Thread safety: yes. Signal safety: no.
+ * Source: the interface of CRS and EPCKPT, checkpoint(fd, pid, flags) and restart(filename, pid,
+ * flags): CRS_KILL is RFORK_END, RESTART_STOP is RFORK_STOP, and what RESTART_NOTIFY told by SIGUSR1,
+ * waitpid(2) with WUNTRACED tells; nothing is left out of images (CRS_NO_BINARY_FILE).
+ */
+RFORK_API int rfork_checkpoint_pid(pid_t pid, int fd, const struct rfork_options *options);
+RFORK_API int rfork_migrate_pid(pid_t pid, const char *host, const struct rfork_options *options);
+RFORK_API int rfork_restart(const char *path, const struct rfork_options *options);
 
 /*
  * rfork_atfork - steps of the program's own around every call

@@ -23,15 +23,33 @@ bool copy_known(const rfork_options& given, rfork_options& known) {
     return known.reserved == 0;
 }
 
+Result<rfork_options> read_known(const rfork_options* given, unsigned allowed) {
+    rfork_options known{};
+    if (given && (!copy_known(*given, known) || known.flags & ~allowed))
+        return Error{EINVAL, "the options have a size or flags that this call of this version of "
+                             "librfork does not know: begin with RFORK_OPTIONS_INIT, and see "
+                             "rfork_options(3)"};
+    return known;
+}
+
 } // namespace
+
+Result<OtherOptions> read_other_options(const rfork_options* given, unsigned allowed) {
+    const Result<rfork_options> known = read_known(given, allowed);
+    if (!known)
+        return known.error();
+    return OtherOptions{known->flags, known->ignore ? known->ignore : ""};
+}
 
 Result<Options> read_options(const rfork_options* given, Operation operation) {
     Options options;
-    rfork_options known{};
-    constexpr unsigned all = RFORK_END | RFORK_LEAVE_CHILDREN | RFORK_BACKGROUND;
-    if (given && (!copy_known(*given, known) || known.flags & ~all))
-        return Error{EINVAL, "the options have a size or flags that this version of librfork does "
-                             "not know: begin with RFORK_OPTIONS_INIT, and see rfork_options(3)"};
+    const Result<rfork_options> read =
+        read_known(given, RFORK_END | RFORK_LEAVE_CHILDREN | RFORK_BACKGROUND);
+    if (!read)
+        return read.error();
+    const rfork_options& known = *read;
+    if (known.ignore)
+        options.ignored = known.ignore;
     options.ends = operation == Operation::move || known.flags & RFORK_END;
     const bool as_fork_does = operation != Operation::checkpoint && !options.ends;
     options.in_background = known.flags & RFORK_BACKGROUND;

@@ -40,7 +40,7 @@ Result<journey::Plan> prepare(const Session& session, const char* host, const Op
     const Result<journey::Settings> settings = journey::read_settings();
     if (!settings)
         return settings.error();
-    const Result<capture::Ignored> ignored = journey::read_ignored();
+    const Result<capture::Ignored> ignored = journey::read_ignored(options.ignored);
     if (!ignored)
         return ignored.error();
     const Result<remote::Key> key = read_key(session, settings->key_file);

@@ -55,7 +55,7 @@ Result<int> checkpoint(const Session& session, const char* path, const Options& 
     if (!patience)
         return patience.error();
     order.patience_ms = *patience;
-    const Result<capture::Ignored> ignored = journey::read_ignored();
+    const Result<capture::Ignored> ignored = journey::read_ignored(options.ignored);
     if (!ignored)
         return ignored.error();
     order.ignored = *ignored;

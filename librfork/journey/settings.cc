@@ -51,7 +51,9 @@ Result<int> read_timeout() {
 }
 
 // A set-user-ID program must not lose what is its own by the word of who runs it.
-Result<capture::Ignored> read_ignored() {
+Result<capture::Ignored> read_ignored(const std::string& said) {
+    if (!said.empty())
+        return capture::parse_ignored(said);
     const char* value = secure_getenv("RFORK_IGNORE");
     return capture::parse_ignored(value ? value : "");
 }

@@ -19,6 +19,7 @@ struct Settings {
 
 Result<Settings> read_settings();
 Result<int> read_timeout();              // in milliseconds
-Result<capture::Ignored> read_ignored(); // RFORK_IGNORE
+// What somebody has said, or, if that is nothing, RFORK_IGNORE.
+Result<capture::Ignored> read_ignored(const std::string& said);
 
 } // namespace rfork::journey
