@@ -99,6 +99,7 @@ class Tracer {
     Result<void> check_filters(const std::vector<Task>& tasks) const;
 
     // tracer_read.cc
+    static void take_back_eintr(pid_t tid);
     Result<void> read_position(Tracee& tracee);
     Result<void> check_sharing(const Tracee& tracee) const;
     static bool read_rseq(pid_t tid, kinds::ThreadRecord& record);
