@@ -111,6 +111,7 @@ Result<void> FrozenProcess::stop() {
     tracer_.emplace(pid_, "/proc/" + std::to_string(pid_),
                     unsafe_code(*map, vdso_in(text_of(directory_ + "/auxv")), doors_));
     tracer_->give_twin(std::move(advice));
+    tracer_->take_away(find_leftovers(pid_, *map));
     stopped_ = monotonic_ns();
     Result<void> r = tracer_->stop();
     if (!r && r.error().code == EPERM)
