@@ -40,7 +40,7 @@ struct Advice {
 };
 
 struct Order {
-    ThreadOrder own; // the agent's
+    ThreadOrder own;         // the agent's
     std::uint64_t room_size; // of all that has been mapped for it
     std::uint32_t done;
     std::uint32_t other_count, timer_count, advice_count;
