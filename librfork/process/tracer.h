@@ -28,6 +28,8 @@ struct UnsafeCode {
     std::uint64_t end = 0;
     // How a thread is brought out of it: instruction by instruction, or by letting it run on.
     bool by_steps = false;
+    // Of a freezer that was killed: it ends in a wait to be fetched, and nobody comes.
+    bool is_left = false;
     bool contains(std::uint64_t address) const { return address >= start && address < end; }
 };
 
@@ -111,6 +113,7 @@ class Tracer {
     const UnsafeCode* unsafe_code_at(std::uint64_t address) const;
     Result<void> leave_zones(Tracee& tracee);
     Result<void> step(Tracee& tracee);
+    static void end_wait(const Tracee& tracee);
     Result<void> run_on(Tracee& tracee, unsigned tries);
 
     // tracer_pending.cc

@@ -81,10 +81,10 @@ Leftovers find_leftovers(pid_t pid, const std::vector<MemoryMapEntry>& map) {
     for (const MemoryMapEntry& e : map) {
         if (const Range room = Room::left_in(pid, e); room.end) {
             left.rooms.push_back(room);
-            left.code.push_back({room.start, room.end, false});
+            left.code.push_back({room.start, room.end, false, true});
         }
         if (const Range code = Foothold::left_in(pid, e); code.end)
-            left.code.push_back({code.start, code.end, false});
+            left.code.push_back({code.start, code.end, false, true});
     }
     return left;
 }

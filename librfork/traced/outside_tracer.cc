@@ -49,7 +49,8 @@ Result<void> OutsideTracer::enter(Foothold& foothold) {
 
 void OutsideTracer::take_away(Leftovers leftovers) {
     leftovers_ = std::move(leftovers);
-    unsafe_code_.insert(unsafe_code_.end(), leftovers_.code.begin(), leftovers_.code.end());
+    // Before others: a foothold may be in the vDSO, which is such code as a whole.
+    unsafe_code_.insert(unsafe_code_.begin(), leftovers_.code.begin(), leftovers_.code.end());
 }
 
 Result<void> OutsideTracer::clean(Foothold& foothold) {
