@@ -40,7 +40,8 @@ struct Advice {
 };
 
 struct Order {
-    ThreadOrder own; // the agent's
+    ThreadOrder own;         // the agent's
+    std::uint64_t room_size; // of all that has been mapped for it
     std::uint32_t done;
     std::uint32_t other_count, timer_count, advice_count;
     ThreadOrder* others;
@@ -54,9 +55,12 @@ struct Order {
 // What a twin calls itself as soon as nobody holds it.
 inline constexpr char twin_name[] = "rfork-twin";
 
-// Entries, from the beginning of the code; each with an order in the first argument register.
+// Entries, from the beginning of the code; each with an order in the first argument register, and
+// in the second the top of the stack to change to.
 inline constexpr std::uint64_t agent_entry = 0;
-inline constexpr std::uint64_t thread_entry = 32;
+inline constexpr std::uint64_t thread_entry = 16;
+// With an order in rbx.
+inline constexpr std::uint64_t way_back = 32;
 
 inline constexpr std::uint64_t agent_stack_size = 4096;
 

@@ -4,7 +4,8 @@
 // futex by restart_syscall(2), which keeps their time-outs exact; but then it says of the thread
 // that it is in restart_syscall, and a copy has to make the original call. So what a thread was in
 // is remembered when we stop it ourselves; and where somebody else has stopped it, the number is
-// looked for in the code in front of the system call instruction, where libc's wrappers load it.
+// looked for in the code in front of the system call instruction, where libc's wrappers load it, or
+// in front of the call of syscall(3).
 #pragma once
 
 #include "arch/arch.h"

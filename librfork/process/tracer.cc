@@ -92,6 +92,7 @@ Result<void> Tracer::wait_until_stopped(Tracee& tracee) {
         switch (look(tracee.tid)) {
         case Change::stopped:
             tracee.stopped = true;
+            take_back_eintr(tracee.tid);
             return {};
         case Change::gone:
             return {};

@@ -28,6 +28,8 @@ struct UnsafeCode {
     std::uint64_t end = 0;
     // How a thread is brought out of it: instruction by instruction, or by letting it run on.
     bool by_steps = false;
+    // Of a freezer that was killed: it ends in a wait to be fetched, and nobody comes.
+    bool is_left = false;
     bool contains(std::uint64_t address) const { return address >= start && address < end; }
 };
 
@@ -99,6 +101,7 @@ class Tracer {
     Result<void> check_filters(const std::vector<Task>& tasks) const;
 
     // tracer_read.cc
+    static void take_back_eintr(pid_t tid);
     Result<void> read_position(Tracee& tracee);
     Result<void> check_sharing(const Tracee& tracee) const;
     static bool read_rseq(pid_t tid, kinds::ThreadRecord& record);
@@ -110,6 +113,7 @@ class Tracer {
     const UnsafeCode* unsafe_code_at(std::uint64_t address) const;
     Result<void> leave_zones(Tracee& tracee);
     Result<void> step(Tracee& tracee);
+    static void end_wait(const Tracee& tracee);
     Result<void> run_on(Tracee& tracee, unsigned tries);
 
     // tracer_pending.cc

@@ -35,6 +35,17 @@ bool read_xstate(pid_t tid, std::vector<std::uint8_t>& xstate) {
 
 } // namespace
 
+// As soon as it stands still, so that it goes on as if nothing had been whatever comes next, a
+// refusal or the end of this process.
+void Tracer::take_back_eintr(pid_t tid) {
+    arch::Registers registers;
+    if (get_registers(tid, registers) < 0 ||
+        arch::interruption(registers) != arch::Interrupted::said_eintr)
+        return;
+    arch::let_kernel_restart(registers);
+    set_registers(tid, registers);
+}
+
 Result<void> Tracer::read_position(Tracee& tracee) {
     std::uint64_t mask = 0;
     if (trace(PTRACE_GETSIGMASK, tracee.tid, sizeof mask, &mask) < 0 ||
@@ -113,8 +124,6 @@ Result<void> Tracer::remember(Tracee& tracee) {
     if (call == arch::Interrupted::no)
         here.rip = after_abort(tracee.tid, tracee.thread.record.rseq, here.rip);
     copy = here;
-    if (call == arch::Interrupted::said_eintr)
-        arch::let_kernel_restart(here);
     if (call != arch::Interrupted::by_stop)
         return {};
     remember_call(tracee.tid, here);

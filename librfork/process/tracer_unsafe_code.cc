@@ -4,9 +4,10 @@
 // led out instruction by instruction. Code of ours by which a thread leaves an earlier resume
 // (rfork_depart) ends in rt_sigreturn(2), which sets the mask that steps would put back; so there
 // the thread runs on and is stopped anew. Where it is then may be such code again, so it is looked
-// at until it is not.
+// at until it is not. So it is with what a freezer that was killed has left (traced/leftovers.h).
 #include "process/tracer.h"
 
+#include "arch/x86_64/tracee.h"
 #include "process/ptrace.h"
 
 #include <algorithm>
@@ -30,6 +31,8 @@ Result<void> Tracer::leave_zones(Tracee& tracee) {
         const UnsafeCode* code = unsafe_code_at(tracee.registers.rip);
         if (!code)
             return {};
+        if (code->is_left)
+            end_wait(tracee);
         if (Result<void> r = code->by_steps ? step(tracee) : run_on(tracee, tries); !r)
             return r;
     }
@@ -53,6 +56,12 @@ Result<void> Tracer::step(Tracee& tracee) {
         signal = of_signal ? WSTOPSIG(status) : 0; // SIGSTOP, which no mask keeps away
     } while (signal);
     return read_position(tracee);
+}
+
+void Tracer::end_wait(const Tracee& tracee) {
+    const std::uint64_t at = arch::time_left_at(tracee.registers);
+    for (unsigned i = 0; at && i < 16; i += sizeof(long))
+        trace(PTRACE_POKEDATA, tracee.tid, at + i, 0L);
 }
 
 // For a little longer each time: what is stopped before it runs has not got on.

@@ -28,6 +28,7 @@ namespace rfork::capture {
 namespace {
 
 constexpr std::uint64_t page = 4096, red_zone = 128;
+constexpr std::uint64_t for_handlers = 8 * page; // which may run below the way back
 
 std::size_t code_size() {
     return std::size_t(rfork_foothold_end - rfork_foothold);
@@ -44,6 +45,30 @@ bool is_own_memory(const MemoryMapEntry& e) {
     return !e.shared && (e.prot & (PROT_READ | PROT_WRITE)) == (PROT_READ | PROT_WRITE);
 }
 
+bool may_hold_code(const MemoryMapEntry& e) {
+    return !e.shared &&
+           (e.prot & (PROT_READ | PROT_EXEC | PROT_WRITE)) == (PROT_READ | PROT_EXEC) &&
+           (e.name == "[vdso]" || e.name.starts_with('/'));
+}
+
+std::size_t code_room() {
+    return (code_size() + 15) / 16 * 16;
+}
+
+// None if they cannot be read.
+std::vector<std::uint8_t> bytes_at(pid_t pid, std::uint64_t address, std::size_t size) {
+    std::vector<std::uint8_t> bytes(size);
+    if (peek_bytes(pid, address, bytes.data(), size) != long(size))
+        bytes.clear();
+    return bytes;
+}
+
+bool holds_zeroes(pid_t pid, std::uint64_t address) {
+    const std::vector<std::uint8_t> bytes = bytes_at(pid, address, code_room());
+    return !bytes.empty() &&
+           std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
+}
+
 std::string process_file(pid_t pid, const char* name) {
     return "/proc/" + std::to_string(pid) + "/" + name;
 }
@@ -55,25 +80,29 @@ bool poke_bytes(pid_t pid, std::uint64_t address, const void* from, std::size_t 
     return memory && pwrite(memory.get(), from, size, off_t(address)) == ssize_t(size);
 }
 
-// The last zeroes of a page of code.
+// The last bytes of a page of code: zeroes, or what a freezer that was killed has put there.
 bool Foothold::find_code(const std::vector<MemoryMapEntry>& map) {
     std::vector<const MemoryMapEntry*> candidates;
     for (const MemoryMapEntry& e : map)
-        if (!e.shared && (e.prot & PROT_EXEC) && (e.prot & PROT_READ) && !(e.prot & PROT_WRITE) &&
-            (e.name == "[vdso]" || (!e.name.empty() && e.name[0] == '/')))
+        if (may_hold_code(e))
             e.name == "[vdso]" ? void(candidates.insert(candidates.begin(), &e))
                                : candidates.push_back(&e);
-    const std::size_t wanted = (code_size() + 15) / 16 * 16;
     for (const MemoryMapEntry* e : candidates) {
-        std::vector<std::uint8_t> tail(wanted);
-        const std::uint64_t at = e->end - wanted;
-        if (peek_bytes(pid_, at, tail.data(), wanted) == long(wanted) &&
-            std::all_of(tail.begin(), tail.end(), [](std::uint8_t byte) { return byte == 0; })) {
-            code_.address = at;
+        code_.address = e->end - code_room();
+        if (holds_zeroes(pid_, code_.address) || left_in(pid_, *e).end)
             return true;
-        }
     }
     return false;
+}
+
+Range Foothold::left_in(pid_t pid, const MemoryMapEntry& e) {
+    if (!may_hold_code(e))
+        return {};
+    const std::uint64_t at = e.end - code_room();
+    const std::vector<std::uint8_t> tail = bytes_at(pid, at, code_size());
+    if (tail.empty() || std::memcmp(tail.data(), rfork_foothold, tail.size()) != 0)
+        return {};
+    return {at, at + code_size()};
 }
 
 // Memory that no program has written to or read: there is no page.
@@ -97,14 +126,15 @@ std::uint64_t Foothold::find_scratch(std::size_t size,
                                      const std::vector<MemoryMapEntry>& map) const {
     const std::uint64_t top = (thread_.here.rsp - red_zone) / 64 * 64;
     const MemoryMapEntry* stack = entry_at(map, top);
-    if (stack && is_own_memory(*stack) && top - stack->start >= size &&
+    if (stack && is_own_memory(*stack) && top - stack->start >= size + for_handlers &&
         (stack->name == "[stack]" ||
          (thread_.here.fs_base > thread_.here.rsp && thread_.here.fs_base < stack->end)))
         return top - size;
     for (const MemoryMapEntry& e : map)
-        if (e.name == "[stack]" && is_own_memory(e) && e.end - e.start > 2 * size &&
-            is_untouched(e.start, e.start + (size + page - 1) / page * page))
-            return e.start;
+        if (e.name == "[stack]" && is_own_memory(e) &&
+            e.end - e.start > 2 * (size + for_handlers) &&
+            is_untouched(e.start, e.start + for_handlers + (size + page - 1) / page * page))
+            return e.start + for_handlers;
     return 0;
 }
 
@@ -138,7 +168,9 @@ Result<void> Foothold::enter(const Position& thread, const std::vector<MemoryMap
     if (Result<void> r = write(scratch_, bytes.data(), size); !r)
         return r;
     entered_ = true;
-    return write(code_, rfork_foothold, code_size());
+    const Result<void> written = write(code_, rfork_foothold, code_size());
+    std::fill(code_.before.begin(), code_.before.end(), std::uint8_t(0)); // a killed one's, too
+    return written;
 }
 
 bool Foothold::stop_again() {
@@ -178,7 +210,8 @@ Result<long> Foothold::call(long number, std::uint64_t a, std::uint64_t b, std::
                             std::uint64_t d, std::uint64_t e, std::uint64_t f) {
     arch::Registers call = thread_.here;
     call.rip = code_.address;
-    call.rsp = frame_ + 8; // as if the handler had returned through pretcode
+    call.rsp = scratch_.address;
+    call.r13 = frame_ + 8; // as if the handler had returned through pretcode
     call.rax = std::uint64_t(number);
     call.orig_rax = ~std::uint64_t(0);
     call.eflags = 0x202;

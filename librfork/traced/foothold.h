@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "process/memory_map.h"
+#include "snapshot/snapshot.h"
 #include "traced/return_frame.h"
 
 #include <cstdint>
@@ -34,6 +35,9 @@ class Foothold {
                       std::uint64_t d = 0, std::uint64_t e = 0, std::uint64_t f = 0);
     // The thread is where it was, and so is all memory. Nothing if it was not entered.
     void leave();
+
+    // The code of a freezer that was killed, if it is at the end of `e`; otherwise nothing.
+    static Range left_in(pid_t pid, const MemoryMapEntry& e);
 
     // In a copy of the process, which has all this, too.
     void erase_in(pid_t copy) const;

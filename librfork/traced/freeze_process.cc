@@ -114,6 +114,7 @@ Result<void> FrozenProcess::stop() {
                     unsafe_code(*map, vdso_in(text_of(directory_ + "/auxv")), doors_));
     tracer_->give_twin(std::move(advice));
     was_stopped_ = field(text_of(directory_ + "/status"), "State")[0] == 'T';
+    tracer_->take_away(find_leftovers(pid_, *map));
     stopped_ = monotonic_ns();
     Result<void> r = tracer_->stop();
     if (!r && r.error().code == EPERM)

@@ -45,6 +45,25 @@ Result<void> OutsideTracer::enter(Foothold& foothold) {
     return entered;
 }
 
+void OutsideTracer::take_away(Leftovers leftovers) {
+    leftovers_ = std::move(leftovers);
+    // Before others: a foothold may be in the vDSO, which is such code as a whole.
+    unsafe_code_.insert(unsafe_code_.begin(), leftovers_.code.begin(), leftovers_.code.end());
+}
+
+Result<void> OutsideTracer::clean(Foothold& foothold) {
+    for (const pid_t twin : leftovers_.twins)
+        if (const Result<long> r =
+                foothold.call(SYS_wait4, std::uint64_t(twin), 0, __WALL | WNOHANG, 0);
+            !r)
+            return r.error();
+    for (const Range& room : leftovers_.rooms)
+        if (const Result<long> r = foothold.call(SYS_munmap, room.start, room.size()); !r)
+            return r.error();
+    leftovers_ = {};
+    return {};
+}
+
 Result<void> OutsideTracer::list_timers() {
     std::string text;
     const int error = read_text(AT_FDCWD, (directory_ + "/timers").c_str(), text);
@@ -69,7 +88,9 @@ Result<void> OutsideTracer::query() {
     std::vector<Position> positions;
     for (const Tracee& tracee : tracees_)
         positions.push_back(position_of(tracee));
-    Result<void> done = room_.make(main_, foothold, positions, orders_);
+    Result<void> done = clean(foothold);
+    if (done)
+        done = room_.make(main_, foothold, positions, orders_);
     room_range_ = room_.range();
     if (done)
         done = send_to_room(positions);
@@ -150,7 +171,8 @@ Result<void> OutsideTracer::bring_back(std::size_t index) {
         return Error{EAGAIN, "thread " + std::to_string(tracee.tid) +
                                  " did not wait to be put back to where it was: this host has too "
                                  "much to do; try again later"};
-    if (set_mask(tracee.tid, tracee.mask) < 0 || set_registers(tracee.tid, tracee.registers) < 0)
+    if (set_registers(tracee.tid, room_.registers_back(index, tracee.registers)) < 0 ||
+        set_mask(tracee.tid, tracee.mask) < 0 || set_registers(tracee.tid, tracee.registers) < 0)
         return died(tracee.tid);
     return {};
 }

@@ -7,6 +7,7 @@
 
 #include "process/posix_timers.h"
 #include "process/tracer.h"
+#include "traced/leftovers.h"
 #include "traced/room.h"
 
 #include <optional>
@@ -22,6 +23,9 @@ class OutsideTracer final : public Tracer {
 
     // What the twin is to have although a fork would not give it; before stop().
     void give_twin(std::vector<agent::Advice> advice) { orders_.advice = std::move(advice); }
+
+    // What is left of others, and is not to be in the twin either; before stop().
+    void take_away(Leftovers leftovers);
 
     // After stop(). They have been asked at timers_asked of the answers.
     const ask::ProcessAnswers& answers() const { return answers_; }
@@ -49,6 +53,7 @@ class OutsideTracer final : public Tracer {
     Position position_of(const Tracee& tracee) const;
     Result<std::vector<MemoryMapEntry>> read_map() const;
     Result<void> enter(Foothold& foothold);
+    Result<void> clean(Foothold& foothold);
     Result<void> list_timers();
     Result<void> send_to_room(const std::vector<Position>& positions);
     Result<void> await_agent();
@@ -57,6 +62,7 @@ class OutsideTracer final : public Tracer {
     Result<void> stop_one();
     Result<void> reap_through(pid_t twin);
 
+    Leftovers leftovers_;
     Room room_;
     Room::Orders orders_;
     Range room_range_;

@@ -16,7 +16,7 @@ extern const std::uint8_t rfork_agent_end[] __attribute__((visibility("hidden"))
 namespace rfork::capture {
 namespace {
 
-constexpr std::uint64_t page = 4096;
+constexpr std::uint64_t page = 4096, red_zone = 128;
 constexpr std::int64_t patience_s = 2;
 
 std::uint64_t page_up(std::uint64_t size) {
@@ -98,13 +98,6 @@ Result<void> Room::make(pid_t pid, Foothold& foothold, std::span<const Position>
     others_ = start_ + others;
     timers_ = start_ + timers;
     stacks_ = start_ + stacks;
-    const Result<long> writable =
-        foothold.call(SYS_mprotect, start_ + data, size_ - data, PROT_READ | PROT_WRITE);
-    if (!writable)
-        return writable.error();
-    if (*writable < 0)
-        return system_error(int(-*writable), "memory of the process cannot be made writable");
-
     std::vector<std::uint8_t> bytes(size_);
     std::memcpy(bytes.data(), rfork_agent_begin, agent_size());
     agent::Order for_agent{};
@@ -125,6 +118,7 @@ Result<void> Room::make(pid_t pid, Foothold& foothold, std::span<const Position>
             agent::TimerTimes{orders.timers[i], 0, {}, {}});
     for (std::size_t i = 0; i < orders.advice.size(); ++i)
         put(bytes, advice + i * sizeof(agent::Advice), orders.advice[i]);
+    for_agent.room_size = size_;
     for_agent.other_count = std::uint32_t(other_count_);
     for_agent.timer_count = std::uint32_t(timer_count_);
     for_agent.advice_count = std::uint32_t(orders.advice.size());
@@ -132,10 +126,31 @@ Result<void> Room::make(pid_t pid, Foothold& foothold, std::span<const Position>
     for_agent.timers = reinterpret_cast<agent::TimerTimes*>(timers_);
     for_agent.advice = reinterpret_cast<const agent::Advice*>(start_ + advice);
     put(bytes, order, for_agent);
+    // At once: what is killed from here on leaves a room that is known for one.
     if (!poke_bytes(pid, start_, bytes.data(), bytes.size()))
         return Error{EIO, "cannot write into the memory of process " + std::to_string(pid) +
                               ": try again"};
+    const Result<long> writable =
+        foothold.call(SYS_mprotect, start_ + data, size_ - data, PROT_READ | PROT_WRITE);
+    if (!writable)
+        return writable.error();
+    if (*writable < 0)
+        return system_error(int(-*writable), "memory of the process cannot be made writable");
     return {};
+}
+
+Range Room::left_in(pid_t pid, const MemoryMapEntry& e) {
+    const std::uint64_t code_size = page_up(agent_size());
+    std::vector<std::uint8_t> code(agent_size());
+    agent::Order order;
+    if (e.shared || !e.name.empty() || e.prot != (PROT_READ | PROT_EXEC) ||
+        e.end - e.start < code_size || peek_bytes(pid, e.start, code.data(), code.size()) !=
+                                           long(code.size()) ||
+        std::memcmp(code.data(), rfork_agent_begin, code.size()) != 0 ||
+        !peek(pid, e.start + code_size, order) || order.room_size < code_size ||
+        order.room_size % page)
+        return {};
+    return {e.start, e.start + order.room_size};
 }
 
 Result<void> Room::give_back(Foothold& foothold) {
@@ -148,11 +163,23 @@ Result<void> Room::give_back(Foothold& foothold) {
     return {};
 }
 
+std::uint64_t Room::order_of(std::size_t thread) const {
+    return thread == 0 ? order_ : others_ + (thread - 1) * sizeof(agent::ThreadOrder);
+}
+
 arch::Registers Room::registers_for(std::size_t thread, const Position& position) const {
-    const std::uint64_t top = stacks_ + agent::agent_stack_size + thread * ask::query_stack_size;
-    return thread == 0 ? arch::calling(position.here, start_ + agent::agent_entry, order_, top)
-                       : arch::calling(position.here, start_ + agent::thread_entry,
-                                       others_ + (thread - 1) * sizeof(agent::ThreadOrder), top);
+    const std::uint64_t entry = thread == 0 ? agent::agent_entry : agent::thread_entry;
+    arch::Registers r = arch::calling(position.here, start_ + entry, order_of(thread),
+                                      position.here.rsp - red_zone);
+    r.rsi = stacks_ + agent::agent_stack_size + thread * ask::query_stack_size;
+    return r;
+}
+
+arch::Registers Room::registers_back(std::size_t thread, const arch::Registers& here) const {
+    arch::Registers r =
+        arch::calling(here, start_ + agent::way_back, 0, here.rsp - red_zone);
+    r.rbx = order_of(thread);
+    return r;
 }
 
 bool Room::is_done(pid_t pid) const {

@@ -25,6 +25,8 @@ class Room {
 
     // With which a thread begins to carry out its order.
     arch::Registers registers_for(std::size_t thread, const Position& position) const;
+    // With which it leaves, whatever its signal mask is.
+    arch::Registers registers_back(std::size_t thread, const arch::Registers& here) const;
 
     // As the process has it now.
     bool is_done(pid_t pid) const;
@@ -32,9 +34,13 @@ class Room {
     Result<std::vector<agent::ThreadOrder>> read_others(pid_t pid) const;
     Result<std::vector<agent::TimerTimes>> read_timers(pid_t pid) const;
 
+    // The room of a freezer that was killed, if `e` begins with one; otherwise nothing.
+    static Range left_in(pid_t pid, const MemoryMapEntry& e);
+
     Range range() const { return {start_, start_ + size_}; }
 
   private:
+    std::uint64_t order_of(std::size_t thread) const;
     std::uint64_t start_ = 0, size_ = 0;
     std::uint64_t order_ = 0, others_ = 0, timers_ = 0, stacks_ = 0; // addresses
     std::size_t other_count_ = 0, timer_count_ = 0;

@@ -1,7 +1,8 @@
 // The first instructions of ours in a process that is frozen from outside, copied to where they
 // disturb nobody (traced/foothold.h): one system call, whose registers the tracer has set. Its
 // result stays in rbx. Then the thread waits to be put back to where it was, and after the time at
-// r12 goes back by itself, through the signal frame that rsp is at.
+// r12 goes back by itself, through the signal frame at r13. The stack is below all that, for
+// handlers: where the tracer is killed between two requests, the thread has its own signal mask here.
     .section .rodata
     .globl rfork_foothold
     .globl rfork_foothold_done
@@ -22,6 +23,7 @@ rfork_foothold_done:
     xor     %r9d, %r9d
     mov     $270, %eax                  // pselect6, which leaves the kernel's memory of an
     syscall                             // interrupted call alone
+    mov     %r13, %rsp
     mov     $15, %eax                   // rt_sigreturn
     syscall
 rfork_foothold_end:

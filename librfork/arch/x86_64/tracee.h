@@ -52,6 +52,13 @@ inline void make_call_again(Registers& r) {
     r.orig_rax = ~std::uint64_t(0);
 }
 
+// Where pselect6(2), in which the thread has been stopped, has the rest of its time-out, of 16 bytes.
+// 0: it is not in that call.
+inline std::uint64_t time_left_at(const Registers& r) {
+    constexpr std::uint64_t pselect6 = 270;
+    return r.orig_rax == pselect6 ? r.r8 : 0;
+}
+
 // Lets the kernel decide, when the thread goes on, whether a signal ends the call.
 inline void let_kernel_restart(Registers& r) {
     constexpr std::int64_t restart_nohand = -514;

@@ -1,0 +1,101 @@
+/*
+ * states STATE - a program that is in a state in which nobody may freeze it, and stays there. It
+ * writes "ready" when it is.
+ */
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int stay(void) {
+    if (write(STDOUT_FILENO, "ready\n", 6) != 6)
+        return 1;
+    for (;;)
+        pause();
+}
+
+static int stays_alone(void) {
+    return stay();
+}
+
+static int has_a_child(void) {
+    if (fork() == 0)
+        for (;;)
+            pause();
+    return stay();
+}
+
+/* The parent of a process that has ended; its pid is the child's only one. */
+static int has_a_zombie(void) {
+    siginfo_t info;
+    const pid_t child = fork();
+    if (child == 0)
+        _exit(0);
+    waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT);
+    return stay();
+}
+
+static int is_filtered(void) {
+    struct sock_filter all[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    struct sock_fprog program = {1, all};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+        return 1;
+    return stay();
+}
+
+static int is_undumpable(void) {
+    return prctl(PR_SET_DUMPABLE, 0) == 0 ? stay() : 1;
+}
+
+/* Traces a child that stands still: stopped by a signal that its tracer has not passed on. */
+static int traces_a_stopped_child(void) {
+    int status;
+    const pid_t child = fork();
+    if (child == 0) {
+        ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+        raise(SIGSTOP);
+        for (;;)
+            pause();
+    }
+    if (waitpid(child, &status, 0) != child || !WIFSTOPPED(status))
+        return 1;
+    return stay();
+}
+
+static int waits_as_well(void *argument) {
+    for (;;)
+        pause();
+    return argument != NULL;
+}
+
+static int is_threaded(void) {
+    static char stack[16384];
+    const int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
+    return clone(waits_as_well, stack + sizeof stack, flags, NULL) > 0 ? stay() : 1;
+}
+
+static const struct {
+    const char* name;
+    int (*enter)(void);
+} states[] = {
+    {"alone", stays_alone},    {"child", has_a_child},        {"zombie", has_a_zombie},
+    {"filtered", is_filtered}, {"undumpable", is_undumpable}, {"traces", traces_a_stopped_child},
+    {"threaded", is_threaded},
+};
+
+int main(int argc, char** argv) {
+    for (unsigned i = 0; argc == 2 && i < sizeof states / sizeof *states; i++)
+        if (strcmp(argv[1], states[i].name) == 0)
+            return states[i].enter();
+    fprintf(stderr, "usage: states STATE\n");
+    return 2;
+}
