@@ -133,7 +133,7 @@ Result<void> FrozenProcess::stop() {
         return pending;
     advance_timers(monotonic_ns(), facts_.pending, facts_.kernel, facts_.posix_timers);
     const std::string status = text_of("/proc/" + std::to_string(pid_) + "/status");
-    facts_.threads = tracer_->take_threads();
+    facts_.threads = tracer_->threads();
     for (Thread& thread : facts_.threads)
         complete(thread, own_id_in(status));
     if (directory_.find("/task/") != std::string::npos)
