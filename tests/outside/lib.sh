@@ -81,13 +81,16 @@ forget() { # PID
     running=("${kept[@]}")
 }
 
-# Sets status, once child PID has ended, or kills it after SECONDS and fails.
+# Sets status, once child PID has ended, or kills it after SECONDS and fails. (What bash says of the
+# signals by which children end is nobody's concern.)
 await_end() { # PID SECONDS
     local in_time=0
-    eventually "$2" has_ended "$1" || in_time=1
-    [ $in_time = 0 ] || kill -KILL "$1"
-    status=0
-    wait "$1" 2>/dev/null || status=$?
+    {
+        eventually "$2" has_ended "$1" || in_time=1
+        [ $in_time = 0 ] || kill -KILL "$1"
+        status=0
+        wait "$1" || status=$?
+    } 2>/dev/null
     forget "$1"
     return $in_time
 }
@@ -150,10 +153,15 @@ frozen_and_continued() { # NAME PLACE
     executable=$(ask "$1" "$2/work" executable)
     start "$1" "$2/work"
     sleep "$((took * moment / 1000))e-6"
-    (cd "$2" && exec "${at_first[@]}" "${as_user[@]}" timeout 60 "$rfork" checkpoint "$pid" -o "$image" --kill) \
-        </dev/null >"$2/said" 2>&1 || failed=$?
+    {
+        (
+            cd "$2"
+            exec "${at_first[@]}" "${as_user[@]}" timeout 60 \
+                "$rfork" checkpoint "$pid" -o "$image" --kill
+        ) </dev/null >"$2/said" 2>&1 || failed=$?
+    } 2>/dev/null
     if [ $failed != 0 ]; then
-        outcome="not frozen: $(tail -n 1 "$2/said")"
+        outcome="not frozen: status $failed, $(tail -n 1 "$2/said")"
         [ -n "$refused" ] && grep -qE -e "$refused" "$2/said" && outcome=refused
         # Refused or not, it knows nothing of this.
         await_end "$pid" 120 && [ $status = 0 ] || outcome+="; and the program ended with $status"
