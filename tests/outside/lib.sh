@@ -36,7 +36,6 @@ trap finish EXIT
 chmod 755 "$directory"
 seed=${SEED:-$((RANDOM * 32768 + RANDOM))}
 echo "SEED=$seed"
-RANDOM=$seed
 
 finish() {
     local pid
@@ -111,6 +110,8 @@ await_end() { # PID SECONDS
 
 # Starts the program in DIRECTORY. Sets pid.
 start() { # NAME DIRECTORY
+    local executable
+    executable=$(ask "$1" "$2" executable)
     "${at_first[@]}" "${as_user[@]}" env -C "$2" "$program" "$1" work \
         </dev/null >"$directory/said" 2>&1 &
     pid=$!
@@ -128,13 +129,12 @@ is_installed() { # NAME
 }
 
 # The program by itself, in the directory NAME, where the work is prepared. Sets took, in
-# microseconds.
+# microseconds. Its moments, which come now, do not depend on what else is tried.
 undisturbed() { # NAME
     local begun
     make_directory "$directory/$1"
     ask "$1" "$directory/$1" prepare
     cp -a "$directory/$1" "$directory/$1.prepared"
-    executable=$(ask "$1" "$directory/$1" executable)
     start "$1" "$directory/$1"
     begun=$(microseconds)
     await_end "$pid" 120 && [ $status = 0 ] || {
@@ -143,11 +143,12 @@ undisturbed() { # NAME
     }
     took=$(($(microseconds) - begun))
     ask "$1" "$directory/$1" result >"$directory/$1.expected"
+    RANDOM=$((seed + $(cksum <<<"$1" | cut -d' ' -f1)))
 }
 
 # Again at another moment if the program was faster than by itself, and over.
 trial() { # NAME
-    local place=$directory/trial tries=5
+    local place=$directory/$1.trial tries=5
     outcome=over
     while [ "$outcome" = over ] && ((tries-- > 0)); do
         make_directory "$place"
@@ -164,7 +165,6 @@ frozen_and_continued() { # NAME PLACE
     local refused failed=0 image=$2/image
     refused=$(ask "$1" "$2" refused)
     ((moment = (RANDOM * 32768 + RANDOM) % 950))
-    executable=$(ask "$1" "$2/work" executable)
     start "$1" "$2/work"
     sleep "$((took * moment / 1000))e-6"
     if has_ended "$pid"; then
@@ -180,7 +180,7 @@ frozen_and_continued() { # NAME PLACE
         sentence=$(tail -n 1 "$2/said")
         outcome="not frozen, status $failed: $sentence"
         [[ -z $refused || ! $sentence =~ $refused ]] || outcome=refused
-        [[ ! $sentence =~ "has ended"|"there is no process" ]] || outcome=over
+        [[ ! $sentence =~ "has ended"|"there is no process"|"came to its end" ]] || outcome=over
         # It knows nothing of this.
         await_end "$pid" 120 && [ $status = 0 ] || outcome+="; and the program ended with $status"
         is_as_expected "$1" "$2/work" || outcome+="; and its output is another"
