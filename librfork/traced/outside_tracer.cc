@@ -232,6 +232,14 @@ Result<void> OutsideTracer::read_pending(std::vector<PendingSignal>& to) {
     return read_queues_of_threads(to);
 }
 
+std::vector<Thread> OutsideTracer::threads() const {
+    std::vector<Thread> threads;
+    threads.reserve(tracees_.size());
+    for (const Tracee& tracee : tracees_)
+        threads.push_back(tracee.thread);
+    return threads;
+}
+
 void OutsideTracer::release() {
     for (Tracee& tracee : tracees_)
         trace(PTRACE_DETACH, tracee.tid, 0, 0);

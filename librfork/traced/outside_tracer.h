@@ -31,6 +31,8 @@ class OutsideTracer final : public Tracer {
     const ask::ProcessAnswers& answers() const { return answers_; }
     const std::vector<PosixTimer>& posix_timers() const { return timers_; }
     Result<void> read_pending(std::vector<PendingSignal>& to);
+    // After read_pending(). What it knows of them reap() needs again.
+    std::vector<Thread> threads() const;
     // The twin: stopped, traced by us. Its memory has a room in it still.
     pid_t twin() const { return twin_; }
     Range room() const { return room_range_; }
