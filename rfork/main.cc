@@ -2,6 +2,7 @@
 #include "base/command_line.h"
 #include "checkpoint.h"
 #include "core.h"
+#include "doctor.h"
 #include "inspect.h"
 #include "ping.h"
 #include "remote/key.h"
@@ -32,6 +33,7 @@ int main(int argc, char** argv) {
                  "asks hosts.",
                  "rfork"};
     app.set_version_flag("--version", "rfork " RFORK_VERSION);
+    app.set_help_all_flag("--help-all", "Print the help of all commands and exit");
     app.require_subcommand(1);
 
     std::string image, core, key;
@@ -65,6 +67,12 @@ int main(int argc, char** argv) {
         ->check(CLI::Range(1, 86'400'000))
         ->type_name("MS")
         ->capture_default_str();
+
+    tool::DoctorOptions doctor;
+    auto* doctor_command = app.add_subcommand(
+        "doctor", "Tell what this machine, the settings and a host offer, and what to do");
+    doctor_command->add_option("HOST", doctor.host, "name, name:port, 1.2.3.4; otherwise none");
+    doctor_command->add_flag("--json", doctor.json, "Print one JSON object");
 
     tool::CheckpointOptions checkpoint;
     auto* checkpoint_command =
@@ -106,6 +114,8 @@ int main(int argc, char** argv) {
         return finish(tool::checkpoint(checkpoint));
     if (*inspect_command)
         return finish(tool::inspect(image, options));
+    if (*doctor_command)
+        return finish(tool::doctor(doctor));
     if (*ping_command)
         return finish(tool::ping(ping));
     return finish(remote::generate_key(key));

@@ -35,8 +35,7 @@ void append_word(std::string& words, std::string_view word) {
     words += word;
 }
 
-Lines folded(const std::string& title, std::string_view words) {
-    constexpr std::size_t width = 80 - 15; // what a terminal has beside the titles
+Lines folded(const std::string& title, std::string_view words, std::size_t width) {
     Lines lines;
     while (words.size() > width) {
         std::size_t end = words.rfind(' ', width);
