@@ -50,6 +50,7 @@ int main(int argc, char** argv) {
     inspect_command->add_option("IMAGE", image, "The image")->required();
     inspect_command->add_flag("--verify", options.verify, "Check every byte against its checksum");
     inspect_command->add_flag("--mappings", options.mappings, "List every mapping");
+    inspect_command->add_flag("--json", options.json, "Print one JSON object");
     inspect_command
         ->add_option("--top", options.top, "List the N mappings of which the image carries most")
         ->type_name("N");

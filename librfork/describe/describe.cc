@@ -25,6 +25,11 @@ std::string string_at(const FrozenProgram& program, std::uint32_t offset) {
     return text->size() > enough ? printable(text->substr(0, enough)) + " ..." : printable(*text);
 }
 
+std::string raw_string_at(const FrozenProgram& program, std::uint32_t offset) {
+    constexpr std::size_t enough = 4096;
+    return std::string(program.image.string(offset, enough).value_or(""));
+}
+
 std::string fixed_text(const char* text, std::size_t capacity) {
     return printable({text, ::strnlen(text, capacity)});
 }

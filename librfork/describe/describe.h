@@ -57,6 +57,7 @@ inline constexpr char malformed[] = "(malformed)";
 // --- Words ---
 
 std::string string_at(const FrozenProgram&, std::uint32_t offset);
+std::string raw_string_at(const FrozenProgram&, std::uint32_t offset); // its bytes; "" outside
 std::string fixed_text(const char* text, std::size_t capacity);
 void append_word(std::string& words, std::string_view word);
 std::string or_none(std::string words);
