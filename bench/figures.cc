@@ -1,5 +1,6 @@
 #include "figures.h"
 
+#include "base/json.h"
 #include "statistics.h"
 
 #include <cstdio>
@@ -22,17 +23,6 @@ std::string cpu_model() {
             return line.substr(line.find(':') + 2);
     }
     return "unknown CPU";
-}
-
-std::string json_text(const std::string& text) {
-    std::string result = "\"";
-    for (char c : text) {
-        if (c == '"' || c == '\\')
-            result += '\\';
-        if (static_cast<unsigned char>(c) >= 0x20)
-            result += c;
-    }
-    return result + '"';
 }
 
 } // namespace
@@ -96,11 +86,15 @@ void print_table(const Machine& machine, const std::vector<Figure>& figures) {
 }
 
 void print_json(const Machine& machine, const std::vector<Figure>& figures) {
-    std::printf("{\"machine\": %s, \"cores\": %ld, \"kernel\": %s", json_text(machine.cpu).c_str(),
-                machine.cores, json_text(machine.kernel).c_str());
-    for (const Figure& figure : figures)
-        std::printf(", %s: %.4f", json_text(figure.key).c_str(), figure.value);
-    std::printf("}\n");
+    Json json;
+    json.object([&] {
+        json.key("machine").text(machine.cpu);
+        json.key("cores").number(machine.cores);
+        json.key("kernel").text(machine.kernel);
+        for (const Figure& figure : figures)
+            json.key(figure.key).number(figure.value, 4);
+    });
+    std::printf("%s\n", json.str().c_str());
 }
 
 } // namespace rfork::bench

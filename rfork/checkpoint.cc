@@ -1,7 +1,7 @@
 #include "checkpoint.h"
 
 #include "base/clock.h"
-#include "base/printable.h"
+#include "base/json.h"
 #include "freezing.h"
 #include "journey/settings.h"
 #include "remote/spool.h"
@@ -24,15 +24,20 @@ Result<void> finish(capture::FrozenProcess& frozen, Afterwards afterwards) {
     return frozen.finish();
 }
 
-// Names of files are whatever their owner wants, so they are escaped as in all our output.
 void tell(const CheckpointOptions& options, const std::string& path, std::uint64_t bytes,
           std::uint64_t stood_still, std::uint64_t took) {
-    if (options.json)
-        std::printf("{\"pid\": %d, \"image\": \"%s\", \"bytes\": %llu, \"stood_still_ms\": %.3f, "
-                    "\"ms\": %.3f}\n",
-                    int(options.pid), printable(path).c_str(),
-                    static_cast<unsigned long long>(bytes), double(stood_still) / 1e6,
-                    double(took) / 1e6);
+    if (!options.json)
+        return;
+    constexpr double ms = 1e6;
+    Json json;
+    json.object([&] {
+        json.key("pid").number(options.pid);
+        json.key("image").text(path);
+        json.key("bytes").number(bytes);
+        json.key("stood_still_ms").number(double(stood_still) / ms, 3);
+        json.key("ms").number(double(took) / ms, 3);
+    });
+    std::printf("%s\n", json.str().c_str());
 }
 
 } // namespace

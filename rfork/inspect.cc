@@ -5,6 +5,8 @@
 #include "base/unique_fd.h"
 #include "describe/text.h"
 #include "image/reader.h"
+#include "in_the_way.h"
+#include "inspect_json.h"
 #include "mapping_table.h"
 #include "records.h"
 #include "remote/spool.h"
@@ -24,12 +26,6 @@ void print(const Line& line) {
 void print(const std::vector<Line>& lines) {
     for (const Line& line : lines)
         print(line);
-}
-
-void print(const std::vector<std::string>& list) {
-    std::printf("\n");
-    for (const std::string& line : list)
-        std::printf("%s\n", line.c_str());
 }
 
 std::uint64_t size_of(const image::Image& image, image::SectionKind kind) {
@@ -79,10 +75,21 @@ Result<void> verify(const std::string& path, int fd, const image::Image& image) 
 }
 
 void print_lists(const MappingTable& mappings, const InspectOptions& options) {
-    if (options.top > 0)
-        print(mappings.largest(options.top));
-    if (options.mappings)
-        print(mappings.list());
+    if (options.top > 0) {
+        std::printf("\n");
+        for (std::size_t number : mappings.largest(options.top))
+            std::printf("%s\n", mappings.text(number).c_str());
+    }
+    if (options.mappings) {
+        std::printf("\n");
+        for (std::size_t number = 0; number < mappings.size(); ++number)
+            std::printf("%s\n", mappings.text(number).c_str());
+    }
+}
+
+void print_obstacles(int fd, const image::Image& image) {
+    for (const std::string& sentence : what_is_in_the_way(fd, image))
+        print(folded("would not run", "here: " + sentence));
 }
 
 Result<void> print_only_process(const std::string& path, int fd, const image::Image& image,
@@ -130,7 +137,10 @@ Result<void> inspect(const std::string& path, const InspectOptions& options) {
     if (!image)
         return about(path, image.error());
 
+    if (options.json)
+        return inspect_json(path, file.get(), *image, options);
     print(describe_file(path, file.get(), *image));
+    print_obstacles(file.get(), *image);
     const bool several = image->processes().size() > 1;
     return (several ? print_processes : print_only_process)(path, file.get(), *image, options);
 }

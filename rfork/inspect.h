@@ -1,4 +1,4 @@
-// `rfork inspect`: what is in an image, for people.
+// `rfork inspect`: what is in an image, for people or as JSON.
 #pragma once
 
 #include "base/result.h"
@@ -10,7 +10,8 @@ namespace rfork::tool {
 struct InspectOptions {
     bool verify = false;   // also check every byte of memory against its checksum
     bool mappings = false; // list every mapping
-    unsigned top = 0;      // list so many, those of which the image carries most
+    bool json = false;
+    unsigned top = 0; // list so many, those of which the image carries most
 };
 
 // Prints to standard output.

@@ -2,6 +2,7 @@
 #include "base/command_line.h"
 #include "checkpoint.h"
 #include "core.h"
+#include "doctor.h"
 #include "inspect.h"
 #include "moving.h"
 #include "ping.h"
@@ -60,6 +61,7 @@ int main(int argc, char** argv) {
                  "asks hosts.",
                  "rfork"};
     app.set_version_flag("--version", "rfork " RFORK_VERSION);
+    app.set_help_all_flag("--help-all", "Print the help of all commands and exit");
     app.require_subcommand(1);
 
     std::string image, core, key;
@@ -76,6 +78,7 @@ int main(int argc, char** argv) {
     inspect_command->add_option("IMAGE", image, "The image")->required();
     inspect_command->add_flag("--verify", options.verify, "Check every byte against its checksum");
     inspect_command->add_flag("--mappings", options.mappings, "List every mapping");
+    inspect_command->add_flag("--json", options.json, "Print one JSON object");
     inspect_command
         ->add_option("--top", options.top, "List the N mappings of which the image carries most")
         ->type_name("N");
@@ -93,6 +96,12 @@ int main(int argc, char** argv) {
         ->check(CLI::Range(1, 86'400'000))
         ->type_name("MS")
         ->capture_default_str();
+
+    tool::DoctorOptions doctor;
+    auto* doctor_command = app.add_subcommand(
+        "doctor", "Tell what this machine, the settings and a host offer, and what to do");
+    doctor_command->add_option("HOST", doctor.host, "name, name:port, 1.2.3.4; otherwise none");
+    doctor_command->add_flag("--json", doctor.json, "Print one JSON object");
 
     tool::CheckpointOptions checkpoint;
     auto* checkpoint_command =
@@ -192,6 +201,9 @@ int main(int argc, char** argv) {
                      "What images may do without: sorts of descriptors, or numbers (rfork(3), "
                      "RFORK_IGNORE)")
         ->type_name("KIND[,KIND]");
+    run_command->add_flag("--preload", run.preloads,
+                          "Let the program freeze itself at a signal, by a library that it is "
+                          "started with, where nobody may trace it");
     run_command->add_flag("-q,--quiet", run.quiet, "Show no progress");
     run_command->add_option("COMMAND", run.command, "The program and its arguments, behind --")
         ->required();
@@ -220,6 +232,8 @@ int main(int argc, char** argv) {
         return finish(tool::settle_all());
     if (*inspect_command)
         return finish(tool::inspect(image, options));
+    if (*doctor_command)
+        return finish(tool::doctor(doctor));
     if (*ping_command)
         return finish(tool::ping(ping));
     return finish(remote::generate_key(key));

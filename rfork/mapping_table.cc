@@ -15,6 +15,24 @@ using image::Extent;
 using image::Mapping;
 using image::MappingKind;
 
+std::string total_text(const Total& total) {
+    return format("%5u mapped at %11s, %11s carried", total.count, bytes_text(total.mapped).c_str(),
+                  bytes_text(total.carried).c_str());
+}
+
+// The part in the whole, as a bar; what is there at all has at least one mark.
+std::string bar(std::uint64_t part, std::uint64_t whole) {
+    constexpr std::size_t marks = 20;
+    std::size_t count = whole ? static_cast<std::size_t>(static_cast<double>(part) /
+                                                         static_cast<double>(whole) * marks)
+                              : 0;
+    std::string text(part ? std::max<std::size_t>(count, 1) : 0, '#');
+    text.resize(marks, ' ');
+    return text;
+}
+
+} // namespace
+
 const char* kind_name(MappingKind kind) {
     switch (kind) {
     case MappingKind::anonymous:
@@ -33,26 +51,10 @@ const char* kind_name(MappingKind kind) {
     return "unknown";
 }
 
-struct Total {
-    unsigned count = 0;
-    std::uint64_t mapped = 0;
-    std::uint64_t carried = 0;
-};
-
-std::string total_text(const Total& total) {
-    return format("%5u mapped at %11s, %11s carried", total.count, bytes_text(total.mapped).c_str(),
-                  bytes_text(total.carried).c_str());
-}
-
-// The part in the whole, as a bar; what is there at all has at least one mark.
-std::string bar(std::uint64_t part, std::uint64_t whole) {
-    constexpr std::size_t marks = 20;
-    std::size_t count = whole ? static_cast<std::size_t>(static_cast<double>(part) /
-                                                         static_cast<double>(whole) * marks)
-                              : 0;
-    std::string text(part ? std::max<std::size_t>(count, 1) : 0, '#');
-    text.resize(marks, ' ');
-    return text;
+std::string protection(const Mapping& m) {
+    const bool shared = m.kind == MappingKind::shared_memory || m.kind == MappingKind::file_shared;
+    return format("%c%c%c%c", m.prot & PROT_READ ? 'r' : '-', m.prot & PROT_WRITE ? 'w' : '-',
+                  m.prot & PROT_EXEC ? 'x' : '-', shared ? 's' : 'p');
 }
 
 std::string flag_words(std::uint32_t flags) {
@@ -80,8 +82,6 @@ std::string flag_words(std::uint32_t flags) {
     }
     return words;
 }
-
-} // namespace
 
 SharedBytes::SharedBytes(const image::Image& image) : image_(image) {
     for (const image::Section* section : image.sections(image::SectionKind::shared_memory)) {
@@ -125,56 +125,53 @@ MappingTable::MappingTable(const FrozenProgram& program, const SharedBytes& shar
     }
 }
 
-std::vector<Line> MappingTable::summary() const {
-    constexpr auto last = static_cast<unsigned>(MappingKind::vdso);
-    Total by_kind[last + 1], all;
+Total MappingTable::total() const {
+    Total all;
+    for (const auto& [kind, total] : totals()) {
+        all.count += total.count;
+        all.mapped += total.mapped;
+        all.carried += total.carried;
+    }
+    return all;
+}
+
+std::map<MappingKind, Total> MappingTable::totals() const {
+    std::map<MappingKind, Total> by_kind;
     for (std::size_t i = 0; i < mappings_.size(); ++i) {
-        for (Total* total : {&all, &by_kind[static_cast<unsigned>(mappings_[i].kind)]}) {
-            total->count += 1;
-            total->mapped += mappings_[i].end - mappings_[i].start;
-            total->carried += carried_[i];
-        }
+        Total& total = by_kind[mappings_[i].kind];
+        total.count += 1;
+        total.mapped += mappings_[i].end - mappings_[i].start;
+        total.carried += carried_[i];
     }
+    return by_kind;
+}
+
+std::vector<Line> MappingTable::summary() const {
+    const Total all = total();
     std::vector<Line> lines{{"memory", total_text(all)}};
-    for (unsigned kind = 1; kind <= last; ++kind) {
-        if (by_kind[kind].count != 0)
-            lines.push_back({"", total_text(by_kind[kind]) + "  " +
-                                     bar(by_kind[kind].carried, all.carried) + "  " +
-                                     kind_name(static_cast<MappingKind>(kind))});
-    }
+    for (const auto& [kind, total] : totals())
+        lines.push_back({"", total_text(total) + "  " + bar(total.carried, all.carried) + "  " +
+                                 kind_name(kind)});
     return lines;
 }
 
 // Which memory is shared matters where somebody has the other share.
-std::string MappingTable::text(std::size_t index) const {
-    const Mapping& m = mappings_[index];
-    bool shared = m.kind == MappingKind::shared_memory || m.kind == MappingKind::file_shared;
+std::string MappingTable::text(std::size_t number) const {
+    const Mapping& m = mappings_[number];
     bool tells_object = m.object != 0 && program_.image.processes().size() > 1;
-    return format("%012lx-%012lx %c%c%c%c %11s carried  %-22s %s%s%s", m.start, m.end,
-                  m.prot & PROT_READ ? 'r' : '-', m.prot & PROT_WRITE ? 'w' : '-',
-                  m.prot & PROT_EXEC ? 'x' : '-', shared ? 's' : 'p',
-                  bytes_text(carried_[index]).c_str(), kind_name(m.kind),
+    return format("%012lx-%012lx %s %11s carried  %-22s %s%s%s", m.start, m.end,
+                  protection(m).c_str(), bytes_text(carried_[number]).c_str(), kind_name(m.kind),
                   tells_object ? format("object %u ", m.object).c_str() : "",
                   string_at(program_, m.name).c_str(), flag_words(m.flags).c_str());
 }
 
-std::vector<std::string> MappingTable::list() const {
-    std::vector<std::string> lines;
-    for (std::size_t i = 0; i < mappings_.size(); ++i)
-        lines.push_back(text(i));
-    return lines;
-}
-
-std::vector<std::string> MappingTable::largest(std::size_t count) const {
+std::vector<std::size_t> MappingTable::largest(std::size_t count) const {
     std::vector<std::size_t> order(mappings_.size());
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(),
                      [&](std::size_t a, std::size_t b) { return carried_[a] > carried_[b]; });
     order.resize(std::min(order.size(), count));
-    std::vector<std::string> lines;
-    for (std::size_t i : order)
-        lines.push_back(text(i));
-    return lines;
+    return order;
 }
 
 } // namespace rfork::tool

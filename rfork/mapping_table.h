@@ -25,18 +25,33 @@ class SharedBytes {
     std::map<std::uint32_t, std::vector<std::uint64_t>> in_front_;
 };
 
+const char* kind_name(image::MappingKind kind);
+std::string protection(const image::Mapping& mapping); // "rw-p"
+std::string flag_words(std::uint32_t flags);           // each behind a blank
+
+struct Total {
+    unsigned count = 0;
+    std::uint64_t mapped = 0;
+    std::uint64_t carried = 0;
+};
+
 class MappingTable {
   public:
     MappingTable(const FrozenProgram& program, const SharedBytes& shared);
 
+    Total total() const;
+    std::map<image::MappingKind, Total> totals() const; // of those kinds that there are
+
+    // Their numbers, for the following: so many, those first of which the image carries most.
+    std::vector<std::size_t> largest(std::size_t count) const;
+    std::size_t size() const { return mappings_.size(); }
+    const image::Mapping& mapping(std::size_t number) const { return mappings_[number]; }
+    std::uint64_t carried(std::size_t number) const { return carried_[number]; }
+
     std::vector<Line> summary() const;
-    std::vector<std::string> list() const;
-    // So many, those first of which the image carries most.
-    std::vector<std::string> largest(std::size_t count) const;
+    std::string text(std::size_t number) const;
 
   private:
-    std::string text(std::size_t mapping) const;
-
     FrozenProgram program_;
     std::span<const image::Mapping> mappings_;
     std::vector<std::uint64_t> carried_; // bytes of each

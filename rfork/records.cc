@@ -34,13 +34,14 @@ using Describer = Lines (*)(const FrozenProgram&, const image::Record&);
 
 struct Entry {
     image::Kind kind;
+    const char* name;
     Part part;
     Describer describe; // nullptr: nowhere
 };
 
 constexpr Entry table[] = {
 #define RFORK_KIND(number, name, collected, recognised, restored, described)                       \
-    {image::Kind::name, Part::described, []() -> Describer {                                       \
+    {image::Kind::name, #name, Part::described, []() -> Describer {                                \
          if constexpr (Part::described == Part::nowhere)                                           \
              return nullptr;                                                                       \
          else                                                                                      \
@@ -114,6 +115,11 @@ std::string name_of(const FrozenProgram& program) {
 }
 
 } // namespace
+
+const char* name_of(image::Kind kind) {
+    const Entry* entry = entry_of(kind);
+    return entry ? entry->name : "";
+}
 
 Lines describe_record(const FrozenProgram& program, const image::Record& record) {
     return describe(program, {record, entry_of(record.header().kind)});

@@ -14,6 +14,7 @@
 #include "freezing.h"
 #include "image/reader.h"
 #include "journey/settings.h"
+#include "preload.h"
 #include "remote/spool.h"
 
 #include <algorithm>
@@ -73,23 +74,26 @@ class Program {
   public:
     // Returns when it has been executed, or what keeps it from that, as an exit status.
     Result<int> start(const std::vector<std::string>& command, const sigset_t& mask,
-                      bool rolls_back);
+                      const std::optional<Preload>& preload, bool rolls_back);
     pid_t pid() const { return pid_; }
     bool has_own_group() const { return has_own_group_; }
 
   private:
     [[noreturn]] void become(const std::vector<std::string>& command, const sigset_t& mask,
-                             bool rolls_back, int tells) const;
+                             const std::optional<Preload>& preload, bool rolls_back,
+                             int tells) const;
     pid_t pid_ = 0;
     const bool has_own_group_ = !is_on_terminal();
 };
 
-void Program::become(const std::vector<std::string>& command, const sigset_t& mask, bool rolls_back,
-                     int tells) const {
+void Program::become(const std::vector<std::string>& command, const sigset_t& mask,
+                     const std::optional<Preload>& preload, bool rolls_back, int tells) const {
     if (has_own_group_)
         setpgid(0, 0);
     if (rolls_back)
         setenv("RFORK_FILES", "rollback", 1);
+    if (preload)
+        preload->set_environment();
     std::vector<char*> arguments;
     for (const std::string& argument : command)
         arguments.push_back(const_cast<char*>(argument.c_str()));
@@ -102,7 +106,7 @@ void Program::become(const std::vector<std::string>& command, const sigset_t& ma
 }
 
 Result<int> Program::start(const std::vector<std::string>& command, const sigset_t& mask,
-                           bool rolls_back) {
+                           const std::optional<Preload>& preload, bool rolls_back) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
         return system_error(errno, "cannot make a pipe");
@@ -112,7 +116,7 @@ Result<int> Program::start(const std::vector<std::string>& command, const sigset
     if (pid_ < 0)
         return system_error(errno, "cannot start a process", "raise the limit (ulimit -u)");
     if (pid_ == 0)
-        become(command, mask, rolls_back, tells.get());
+        become(command, mask, preload, rolls_back, tells.get());
     tells.reset();
     int error = 0;
     if (read(reads.get(), &error, sizeof error) != sizeof error)
@@ -127,7 +131,8 @@ class Runner {
   public:
     explicit Runner(const RunOptions& options)
         : options_(options),
-          path_(options.output.empty() ? default_output(options.command[0]) : options.output) {}
+          path_(options.output.empty() ? default_output(options.command[0]) : options.output),
+          next_(options.keep > 1 ? path_ + ".next" : path_) {}
     Result<int> run();
 
   private:
@@ -137,6 +142,8 @@ class Runner {
     std::uint64_t next_due() const;
     void stop_with_it();
     Result<void> checkpoint(bool ends);
+    Result<void> ask_for_checkpoint(bool ends) const;
+    Result<void> freeze(const std::string& path, bool ends) const;
     Result<void> keep_earlier(const std::string& next) const;
     bool try_checkpoint(bool ends);
     bool is_wanted(int signal) const {
@@ -146,7 +153,9 @@ class Runner {
 
     const RunOptions& options_;
     const std::string path_;
+    const std::string next_; // where an image is written that is to get that path
     capture::Ignored ignored_;
+    std::optional<Preload> preload_;
     sigset_t mask_{}; // as it was
     Program program_;
     std::uint64_t last_ = monotonic_ns(); // checkpoint, or beginning
@@ -210,7 +219,16 @@ Result<void> Runner::keep_earlier(const std::string& next) const {
     return {};
 }
 
-Result<void> Runner::checkpoint(bool ends) {
+// It goes on for a moment after its image, of which a restart cuts off what it writes.
+Result<void> Runner::ask_for_checkpoint(bool ends) const {
+    if (Result<void> r = preload_->checkpoint(program_.pid()); !r)
+        return r;
+    if (ends)
+        kill(program_.pid(), SIGKILL);
+    return {};
+}
+
+Result<void> Runner::freeze(const std::string& path, bool ends) const {
     capture::Snapshot snapshot;
     snapshot.id = remote::new_id();
     snapshot.ignored = ignored_;
@@ -218,14 +236,16 @@ Result<void> Runner::checkpoint(bool ends) {
         program_.pid(), {!ends, ignored_.has(capture::Sort::children)}, snapshot);
     if (!frozen)
         return frozen.error();
-    const std::string next = options_.keep > 1 ? path_ + ".next" : path_;
-    const Result<std::uint64_t> bytes = write_image_to(next, snapshot, options_.quiet);
-    if (!bytes)
+    if (const Result<std::uint64_t> bytes = write_image_to(path, snapshot, options_.quiet); !bytes)
         return bytes.error();
-    if (next != path_)
-        if (Result<void> r = keep_earlier(next); !r)
-            return r;
     return ends ? (*frozen)->finish_with(SIGKILL) : (*frozen)->finish();
+}
+
+Result<void> Runner::checkpoint(bool ends) {
+    const std::string& next = next_;
+    if (Result<void> r = preload_ ? ask_for_checkpoint(ends) : freeze(next, ends); !r)
+        return r;
+    return next == path_ ? Result<void>() : keep_earlier(next);
 }
 
 // What goes wrong is told, and the program goes on: once, as long as it is the same.
@@ -271,6 +291,12 @@ Result<int> Runner::run() {
     Result<bool> goes_on = options_.restart ? has_image(path_) : Result<bool>(false);
     if (!goes_on)
         return goes_on.error();
+    if (options_.preloads) {
+        Result<Preload> preload = Preload::prepare(next_);
+        if (!preload)
+            return preload.error();
+        preload_.emplace(std::move(*preload));
+    }
     const sigset_t set = signals();
     sigprocmask(SIG_BLOCK, &set, &mask_);
     const std::string image = path_.find('/') == std::string::npos ? "./" + path_ : path_;

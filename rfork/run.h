@@ -21,6 +21,7 @@ struct RunOptions {
     bool restart = false;                  // goes on from `output`, if it is there
     bool rolls_back = true;                // then files are cut back to their length
     std::optional<int> exit_after;         // ends with this status after a checkpoint at a signal
+    bool preloads = false;                 // freezes itself, as nobody may trace it
     std::string ignored;                   // kinds, as in RFORK_IGNORE
     bool quiet = false;
 };

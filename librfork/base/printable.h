@@ -14,8 +14,7 @@ namespace rfork {
 //   - what ends a line or turns the direction of writing (U+2028, U+2029, the bidirectional
 //   controls),
 //     with which one line looks like two, or like another one;
-//   - what is not UTF-8 (Unicode 15.0, table 3-7: no overlong forms, no surrogates, nothing beyond
-//     U+10FFFF).
+//   - what is not UTF-8 (base/utf8.h).
 std::string printable(std::string_view text);
 
 // The same for a sentence whose names have been made printable already: backslashes stay single.

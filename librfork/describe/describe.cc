@@ -25,6 +25,11 @@ std::string string_at(const FrozenProgram& program, std::uint32_t offset) {
     return text->size() > enough ? printable(text->substr(0, enough)) + " ..." : printable(*text);
 }
 
+std::string raw_string_at(const FrozenProgram& program, std::uint32_t offset) {
+    constexpr std::size_t enough = 4096;
+    return std::string(program.image.string(offset, enough).value_or(""));
+}
+
 std::string fixed_text(const char* text, std::size_t capacity) {
     return printable({text, ::strnlen(text, capacity)});
 }
@@ -35,8 +40,7 @@ void append_word(std::string& words, std::string_view word) {
     words += word;
 }
 
-Lines folded(const std::string& title, std::string_view words) {
-    constexpr std::size_t width = 80 - 15; // what a terminal has beside the titles
+Lines folded(const std::string& title, std::string_view words, std::size_t width) {
     Lines lines;
     while (words.size() > width) {
         std::size_t end = words.rfind(' ', width);

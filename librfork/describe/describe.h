@@ -57,10 +57,12 @@ inline constexpr char malformed[] = "(malformed)";
 // --- Words ---
 
 std::string string_at(const FrozenProgram&, std::uint32_t offset);
+std::string raw_string_at(const FrozenProgram&, std::uint32_t offset); // its bytes; "" outside
 std::string fixed_text(const char* text, std::size_t capacity);
 void append_word(std::string& words, std::string_view word);
 std::string or_none(std::string words);
-Lines folded(const std::string& title, std::string_view words); // on as many lines as it takes
+// On as many lines as it takes.
+Lines folded(const std::string& title, std::string_view words, std::size_t width = 80 - 15);
 
 std::string signal_name(unsigned number);
 std::string signal_set(std::uint64_t mask);

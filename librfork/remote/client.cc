@@ -213,7 +213,7 @@ class Conversation {
         case MessageKind::welcome:
             if (question_ != MessageKind::hello) // it says nothing about a request
                 return false;
-            welcome_ = Welcome{message.host, now_ns() - sent_.time_of(message.answers)};
+            welcome_ = make_welcome(message);
             return true;
         case MessageKind::resumed:
             return question_ == MessageKind::request && is_borne_out(message);
@@ -225,6 +225,12 @@ class Conversation {
         default:
             return false;
         }
+    }
+
+    Welcome make_welcome(const Message& message) {
+        const std::int64_t round_trip = now_ns() - sent_.time_of(message.answers);
+        const auto now = std::int64_t(libc_clock_ns(CLOCK_REALTIME));
+        return {message.host, round_trip, std::int64_t(message.time) - (now - round_trip / 2)};
     }
 
     bool is_borne_out(const Message& message) {

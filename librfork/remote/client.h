@@ -39,8 +39,9 @@ struct Reply {
 };
 
 struct Welcome {
-    std::string host;           // as it calls itself
-    std::int64_t round_trip_ns; // of the datagram that was answered
+    std::string host;            // as it calls itself
+    std::int64_t round_trip_ns;  // of the datagram that was answered
+    std::int64_t clock_ahead_ns; // of ours, as well as the round trip lets it be known
 };
 
 // Whether a rexecd with this key and this time answers at all, before anything is frozen for it.

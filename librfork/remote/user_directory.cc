@@ -168,19 +168,13 @@ Result<Found> make(int spool, const std::string& path, uid_t user, uid_t outer_u
     return Found{name, std::move(*opened)};
 }
 
-} // namespace
-
-bool is_private_directory(const struct stat& status, uid_t owner) {
-    return S_ISDIR(status.st_mode) && status.st_uid == owner && !(status.st_mode & 077);
+Result<Found> nobody_makes_one(int, const std::string&, uid_t, uid_t) {
+    return Found();
 }
 
-int OpenDirectory::get() {
-    if (!fd_.is_there())
-        fd_.reset(open(path_.c_str(), directory_flags));
-    return fd_.get();
-}
-
-Result<UserDirectory> find_or_make_user_directory(const std::string& spool) {
+// `otherwise` answers what there is to find if there was nothing.
+template <class Otherwise>
+Result<std::optional<UserDirectory>> look_for(const std::string& spool, Otherwise otherwise) {
     Result<std::string> path = absolute(spool);
     if (!path)
         return path.error();
@@ -194,9 +188,11 @@ Result<UserDirectory> find_or_make_user_directory(const std::string& spool) {
     directory.outer_user = outer_number(user);
     Result<Found> found = find(all->get(), user, directory.outer_user);
     if (found && found->name.empty())
-        found = make(all->get(), *path, user, directory.outer_user);
+        found = otherwise(all->get(), *path, user, directory.outer_user);
     if (!found)
         return found.error();
+    if (found->name.empty())
+        return std::optional<UserDirectory>();
     directory.name = std::move(found->name);
     directory.fd = std::move(found->fd);
     directory.path = *path + "/" + directory.name;
@@ -204,7 +200,30 @@ Result<UserDirectory> find_or_make_user_directory(const std::string& spool) {
         return Error{ENAMETOOLONG,
                      "the path of the spool '" + *path +
                          "' is too long: mount it, on all hosts, where it is shorter"};
-    return directory;
+    return std::optional(std::move(directory));
+}
+
+} // namespace
+
+bool is_private_directory(const struct stat& status, uid_t owner) {
+    return S_ISDIR(status.st_mode) && status.st_uid == owner && !(status.st_mode & 077);
+}
+
+int OpenDirectory::get() {
+    if (!fd_.is_there())
+        fd_.reset(open(path_.c_str(), directory_flags));
+    return fd_.get();
+}
+
+Result<std::optional<UserDirectory>> find_user_directory(const std::string& spool) {
+    return look_for(spool, nobody_makes_one);
+}
+
+Result<UserDirectory> find_or_make_user_directory(const std::string& spool) {
+    Result<std::optional<UserDirectory>> directory = look_for(spool, make);
+    if (!directory)
+        return directory.error();
+    return std::move(**directory);
 }
 
 } // namespace rfork::remote

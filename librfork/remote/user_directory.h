@@ -10,6 +10,7 @@
 #include "base/unique_fd.h"
 #include "base/watched_fd.h"
 
+#include <optional>
 #include <string>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -25,7 +26,10 @@ struct UserDirectory {
     uid_t outer_user = 0; // in the user namespace around ours; the same where there is none
 };
 
-// Finds the calling process's own in `spool`, or makes one.
+// The calling process's own in `spool`, if it has one.
+Result<std::optional<UserDirectory>> find_user_directory(const std::string& spool);
+
+// Finds it, or makes one.
 Result<UserDirectory> find_or_make_user_directory(const std::string& spool);
 
 // The same later, by path: opened when it is needed, and again when it is not there any more.

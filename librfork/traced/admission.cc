@@ -115,9 +115,13 @@ std::string of_living_thread(const std::string& directory) {
     return living;
 }
 
-// The process in front of a resumed program is called "rfork", and its arguments end in the
-// program's own pid (stub/title.cc): that of one of its children, which runs the same image. What
-// else is called so is taken for itself.
+std::string yama_scope() {
+    const std::string text = text_of("/proc/sys/kernel/yama/ptrace_scope");
+    return text.substr(0, text.find('\n'));
+}
+
+} // namespace
+
 pid_t program_behind(pid_t pid) {
     const std::string directory = directory_of(pid);
     std::string title = text_of(directory + "/cmdline");
@@ -134,13 +138,6 @@ pid_t program_behind(pid_t pid) {
             return child;
     return pid;
 }
-
-std::string yama_scope() {
-    const std::string text = text_of("/proc/sys/kernel/yama/ptrace_scope");
-    return text.substr(0, text.find('\n'));
-}
-
-} // namespace
 
 std::string label_of(pid_t pid) {
     const std::string comm = text_of(directory_of(pid) + "/comm");
