@@ -34,8 +34,8 @@ Result<std::string> find_library() {
         if (access(library.c_str(), R_OK) == 0)
             return library;
     }
-    return Error{ENOENT, "librfork-preload.so is not in '" + prefix + "/" RFORK_LIBRARY_DIRECTORY
-                         "': install it there"};
+    return Error{ENOENT, "librfork-preload.so is not in '" + prefix +
+                             "/" RFORK_LIBRARY_DIRECTORY "': install it there"};
 }
 
 Result<std::string> absolute(const std::string& path) {
@@ -100,18 +100,18 @@ Result<void> Preload::checkpoint(pid_t program) const {
     constexpr int interval_ms = 200; // in which it may have ended
     const pid_t behind = capture::program_behind(program);
     if (!has_handler(behind))
-        return Error{ENOTSUP, "the program has not loaded librfork-preload.so, or does not listen to "
-                              "its signal any more: it may be linked statically, or have other "
-                              "rights than its user"};
+        return Error{ENOTSUP,
+                     "the program has not loaded librfork-preload.so, or does not listen to "
+                     "its signal any more: it may be linked statically, or have other "
+                     "rights than its user"};
     if (kill(behind, signal_for_it()) != 0)
         return system_error(errno, "cannot signal the program");
     std::string answer;
     while (answer.find('\n') == std::string::npos) {
         pollfd ready{reads_.get(), POLLIN, 0};
         char buffer[2048];
-        const ssize_t got = poll(&ready, 1, interval_ms) == 1
-                                ? read(reads_.get(), buffer, sizeof buffer)
-                                : 0;
+        const ssize_t got =
+            poll(&ready, 1, interval_ms) == 1 ? read(reads_.get(), buffer, sizeof buffer) : 0;
         if (got > 0)
             answer.append(buffer, std::size_t(got));
         else if (has_ended(program))

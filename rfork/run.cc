@@ -301,7 +301,7 @@ Result<int> Runner::run() {
     sigprocmask(SIG_BLOCK, &set, &mask_);
     const std::string image = path_.find('/') == std::string::npos ? "./" + path_ : path_;
     const Result<int> failed = program_.start(*goes_on ? std::vector{image} : options_.command,
-                                              mask_, *goes_on && options_.rolls_back);
+                                              mask_, preload_, *goes_on && options_.rolls_back);
     if (!failed)
         return failed.error();
     if (*failed)

@@ -18,7 +18,7 @@ struct Settings {
 };
 
 Result<Settings> read_settings();
-Result<int> read_timeout();              // in milliseconds
+Result<int> read_timeout(); // in milliseconds
 // What somebody has said, or, if that is nothing, RFORK_IGNORE.
 Result<capture::Ignored> read_ignored(const std::string& said);
 

@@ -18,7 +18,7 @@
 static const char answer_suffix[] = ".answer";
 static char image[PATH_MAX], answer[PATH_MAX + sizeof answer_suffix];
 
-static void tell(const char *what) {
+static void tell(const char* what) {
     const int fd = open(answer, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return;
@@ -38,8 +38,8 @@ static void freeze(int signal) {
 }
 
 __attribute__((constructor)) static void begin(void) {
-    const char *setting = secure_getenv("RFORK_PRELOAD");
-    char *path = NULL;
+    const char* setting = secure_getenv("RFORK_PRELOAD");
+    char* path = NULL;
     const long number = setting ? strtol(setting, &path, 10) : 0;
     struct sigaction action;
     if (number < 1 || number > SIGRTMAX || *path != ':' || strlen(path + 1) >= sizeof image)

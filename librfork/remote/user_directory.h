@@ -19,10 +19,10 @@
 namespace rfork::remote {
 
 struct UserDirectory {
-    UniqueFd fd;      // O_RDONLY | O_DIRECTORY
-    std::string path; // absolute
-    std::string name; // in the spool
-    uid_t user = 0;   // as he is called here, and
+    UniqueFd fd;          // O_RDONLY | O_DIRECTORY
+    std::string path;     // absolute
+    std::string name;     // in the spool
+    uid_t user = 0;       // as he is called here, and
     uid_t outer_user = 0; // in the user namespace around ours; the same where there is none
 };
 
@@ -36,7 +36,7 @@ Result<UserDirectory> find_or_make_user_directory(const std::string& spool);
 class OpenDirectory {
   public:
     explicit OpenDirectory(std::string path) : path_(std::move(path)) {}
-    int get(); // -1, and errno, if it cannot be opened now
+    int get();                         // -1, and errno, if it cannot be opened now
     void open_again() { fd_.reset(); } // its server has forgotten it (ESTALE)
 
   private:

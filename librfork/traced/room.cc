@@ -144,8 +144,8 @@ Range Room::left_in(pid_t pid, const MemoryMapEntry& e) {
     std::vector<std::uint8_t> code(agent_size());
     agent::Order order;
     if (e.shared || !e.name.empty() || e.prot != (PROT_READ | PROT_EXEC) ||
-        e.end - e.start < code_size || peek_bytes(pid, e.start, code.data(), code.size()) !=
-                                           long(code.size()) ||
+        e.end - e.start < code_size ||
+        peek_bytes(pid, e.start, code.data(), code.size()) != long(code.size()) ||
         std::memcmp(code.data(), rfork_agent_begin, code.size()) != 0 ||
         !peek(pid, e.start + code_size, order) || order.room_size < code_size ||
         order.room_size % page)
@@ -176,8 +176,7 @@ arch::Registers Room::registers_for(std::size_t thread, const Position& position
 }
 
 arch::Registers Room::registers_back(std::size_t thread, const arch::Registers& here) const {
-    arch::Registers r =
-        arch::calling(here, start_ + agent::way_back, 0, here.rsp - red_zone);
+    arch::Registers r = arch::calling(here, start_ + agent::way_back, 0, here.rsp - red_zone);
     r.rbx = order_of(thread);
     return r;
 }

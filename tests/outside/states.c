@@ -71,7 +71,7 @@ static int traces_a_stopped_child(void) {
     return stay();
 }
 
-static int waits_as_well(void *argument) {
+static int waits_as_well(void* argument) {
     for (;;)
         pause();
     return argument != NULL;

@@ -12,7 +12,7 @@ enum { SIZE = 4 << 20 };
 static volatile int waited = 99;
 
 static int checkpoint(const char *name, unsigned flags) {
-    const struct rfork_options options = {sizeof options, flags, 0};
+    const struct rfork_options options = {.size = sizeof options, .flags = flags};
     return rfork_checkpoint_with(beside(name), &options);
 }
 

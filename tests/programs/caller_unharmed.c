@@ -158,7 +158,8 @@ int main(void) {
     for (int i = 0; i < 10; i++) {
         const pid_t poker = start_poking(getpid());
         errno = 4242;
-        const struct rfork_options options = {sizeof options, RFORK_LEAVE_CHILDREN, 0};
+        const struct rfork_options options = {.size = sizeof options,
+                                              .flags = RFORK_LEAVE_CHILDREN};
         const int outcome = rfork_checkpoint_with(image, &options);
         if (outcome == CHILD)
             return 77;

@@ -48,7 +48,7 @@ static void *of_a_thread(void *child) {
 }
 
 static int checkpoint(unsigned flags) {
-    const struct rfork_options options = {sizeof options, flags, 0};
+    const struct rfork_options options = {.size = sizeof options, .flags = flags};
     return rfork_checkpoint_with(beside("another"), &options);
 }
 

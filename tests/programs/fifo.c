@@ -21,7 +21,7 @@ int main(void) {
     fill(shared, SHARED, 2);
     while (read(0, line, sizeof line) > 0) {
         const int behind = line[0] == 'b';
-        const struct rfork_options options = {sizeof options, RFORK_BACKGROUND, 0};
+        const struct rfork_options options = {.size = sizeof options, .flags = RFORK_BACKGROUND};
         const int outcome =
             behind ? rfork_checkpoint_with("image", &options) : rfork_checkpoint("image");
         if (outcome == CHILD) {

@@ -41,7 +41,7 @@ static void on_signal(int number) {
 
 /* Freezes itself with its threads, and lets them count to the end, wherever that is. */
 static int original(const char *image) {
-    const struct rfork_options options = {sizeof options, RFORK_END, 0};
+    const struct rfork_options options = {.size = sizeof options, .flags = RFORK_END};
     pthread_t threads[THREADS];
     signal(SIGUSR1, on_signal);
     for (int i = 0; i < THREADS; i++)

@@ -15,8 +15,8 @@ static char inner_image[PATH_MAX];
 static volatile int signals, inner = 99, forks;
 static volatile pid_t child;
 
-static const struct rfork_options beside_the_poker = {sizeof(struct rfork_options),
-                                                      RFORK_LEAVE_CHILDREN, 0};
+static const struct rfork_options beside_the_poker = {.size = sizeof(struct rfork_options),
+                                                      .flags = RFORK_LEAVE_CHILDREN};
 
 static void on_signal(int number) {
     (void)number;
