@@ -115,9 +115,9 @@ std::string of_living_thread(const std::string& directory) {
     return living;
 }
 
-// The process in front of a resumed program is called "rfork", and its arguments end in the
-// program's own pid (stub/title.cc): that of one of its children, which runs the same image. What
-// else is called so is taken for itself.
+// The process in front of a resumed program is called "rfork", and its arguments end in what it calls
+// the program (stub/title.cc): one of its children, which runs the same image. What else is called so
+// is taken for itself.
 pid_t program_behind(pid_t pid) {
     const std::string directory = directory_of(pid);
     std::string title = text_of(directory + "/cmdline");
@@ -126,11 +126,11 @@ pid_t program_behind(pid_t pid) {
     if (text_of(directory + "/comm") != "rfork\n" || !title.starts_with("rfork: ") ||
         at == std::string::npos)
         return pid;
-    const auto own_id = pid_t(std::atoi(title.c_str() + at + 1));
-    std::istringstream children(
-        text_of(directory + "/task/" + std::to_string(pid) + "/children"));
+    const auto program = pid_t(std::atoi(title.c_str() + at + 1));
+    const std::size_t levels = ids_in(text_of(directory + "/status")).size();
+    std::istringstream children(text_of(directory + "/task/" + std::to_string(pid) + "/children"));
     for (pid_t child; children >> child;)
-        if (own_id_in(text_of(directory_of(child) + "/status")) == own_id &&
+        if (id_at_level(levels, text_of(directory_of(child) + "/status")) == program &&
             executable_of(directory_of(child)) == executable_of(directory))
             return child;
     return pid;

@@ -99,8 +99,9 @@ Result<void> FrozenProcess::stop() {
     std::vector<agent::Advice> advice;
     for (const MemoryMapEntry& e : *map) {
         if (e.flags & vm_shadow_stack)
-            return Error{ENOTSUP, label_of(pid_) + " has shadow stacks, which an image cannot carry "
-                                                   "yet: start it without"};
+            return Error{ENOTSUP, label_of(pid_) +
+                                      " has shadow stacks, which an image cannot carry "
+                                      "yet: start it without"};
         if (is_door(pid_, e))
             doors_.push_back({e.start, e.end});
         if ((e.flags & kept) && e.name != "[uprobes]") {
@@ -117,7 +118,9 @@ Result<void> FrozenProcess::stop() {
         return cannot_trace(pid_, EPERM);
     if (!r)
         return r;
-    if (Result<void> begun = twin_.begin(tracer_->twin(), tracer_->room(), tracer_->agent());
+    const std::size_t levels = ids_in(text_of(directory_ + "/status")).size();
+    if (Result<void> begun =
+            twin_.begin(tracer_->twin(), tracer_->room(), tracer_->agent(), levels);
         !begun)
         return begun;
     zombie_ = twin_.own_id();
@@ -172,8 +175,7 @@ Result<void> FrozenProcess::collect(const FreezeOrder& order, Snapshot& snapshot
     snapshot.created = std::uint64_t(source->clock(CLOCK_REALTIME));
     ProcessSnapshot& process = snapshot.processes.emplace_back(snapshot);
     const pid_t ours[] = {twin_.own_id()};
-    if (Result<void> r =
-            kinds::collect_process(*source, {ours, order.leaves_children}, process);
+    if (Result<void> r = kinds::collect_process(*source, {ours, order.leaves_children}, process);
         !r)
         return r;
     Result<std::unique_ptr<TwinPages>> pages = TwinPages::open(twin_);

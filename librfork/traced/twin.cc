@@ -23,10 +23,11 @@ std::uint64_t Twin::buffer() const {
     return room_.end - buffer_bytes;
 }
 
-Result<void> Twin::begin(pid_t pid, Range room, const kinds::ThreadRecord& thread) {
+Result<void> Twin::begin(pid_t pid, Range room, const kinds::ThreadRecord& thread,
+                         std::size_t levels) {
     pid_ = pid;
     room_ = room;
-    own_id_ = own_id_in(text_of("/proc/" + std::to_string(pid) + "/status"));
+    own_id_ = id_at_level(levels, text_of("/proc/" + std::to_string(pid) + "/status"));
     pidfd_.reset(int(arch::syscall(SYS_pidfd_open, pid, 0)));
     const auto size = std::size_t(rfork_twin_call_end - rfork_twin_call);
     if (!pidfd_ || !poke_bytes(pid, room.start, rfork_twin_call, size) ||
@@ -54,8 +55,7 @@ Result<long> Twin::call(long number, std::uint64_t a, std::uint64_t b, std::uint
     registers.r9 = 0;
     do {
         if (set_registers(pid_, registers) < 0 || trace(PTRACE_SINGLESTEP, pid_, 0, 0) < 0 ||
-            arch::syscall(SYS_wait4, pid_, &status, __WALL, nullptr) != pid_ ||
-            !WIFSTOPPED(status))
+            arch::syscall(SYS_wait4, pid_, &status, __WALL, nullptr) != pid_ || !WIFSTOPPED(status))
             return died(pid_);
     } while (WSTOPSIG(status) != SIGTRAP || status >> 16);
     if (get_registers(pid_, registers) < 0)
@@ -66,8 +66,8 @@ Result<long> Twin::call(long number, std::uint64_t a, std::uint64_t b, std::uint
 Result<UniqueFd> Twin::descriptor(int number) const {
     const long fd = arch::syscall(SYS_pidfd_getfd, pidfd_.get(), number, 0);
     if (fd < 0)
-        return system_error(int(-fd), "cannot take descriptor " + std::to_string(number) +
-                                          " of the process");
+        return system_error(int(-fd),
+                            "cannot take descriptor " + std::to_string(number) + " of the process");
     return UniqueFd(int(fd));
 }
 
