@@ -181,6 +181,11 @@ Result<Admitted> admit(pid_t pid) {
                                 " (strace, gdb, another rfork): try again when that has ended");
     if (Result<void> r = check_filters(pid, status); !r)
         return r.error();
+    // The copy that is made of it would be the first process there, and nobody could follow it.
+    if (namespace_of(admitted.directory, "pid") !=
+        namespace_of(admitted.directory, "pid_for_children"))
+        return refused(pid, "its children live in another pid namespace than itself "
+                            "(unshare(2)), which an image cannot carry");
     if (!is_64_bits(admitted.directory))
         return refused(pid, "it is a program of 32 bits, which an image cannot carry");
     return admitted;
