@@ -72,6 +72,11 @@ pid_t own_id_in(const std::string& status) {
     return ids.empty() ? 0 : ids.back();
 }
 
+pid_t id_at_level(std::size_t levels, const std::string& status) {
+    const std::vector<pid_t> ids = ids_in(status);
+    return levels == 0 || ids.size() < levels ? 0 : ids[levels - 1];
+}
+
 std::string fields_in_stat(const std::string& text) {
     const std::size_t name_end = text.rfind(')');
     return name_end == std::string::npos || name_end + 2 > text.size() ? ""

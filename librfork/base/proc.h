@@ -33,6 +33,9 @@ bool proc_has_own_pids();
 std::vector<pid_t> ids_in(const std::string& status);
 // What it calls itself; 0 if the text does not tell.
 pid_t own_id_in(const std::string& status);
+// What a process calls it that has `levels` ids itself; 0 if it does not see it. Children may live
+// in a pid namespace of their own.
+pid_t id_at_level(std::size_t levels, const std::string& status);
 
 // The text of /proc/PID/stat from field 3 on, in the numbering of proc(5); "" if it is none. The
 // name before it may itself contain blanks and parentheses.

@@ -29,8 +29,9 @@ struct Children {
 void add(const std::string& number, std::size_t levels, std::span<const pid_t> ours,
          Children& children) {
     const std::string status = text_of("/proc/" + number + "/status");
-    const std::vector<pid_t> ids = ids_in(status);
-    const pid_t pid = ids.size() < levels || !levels ? std::atoi(number.c_str()) : ids[levels - 1];
+    pid_t pid = id_at_level(levels, status);
+    if (!pid)
+        pid = std::atoi(number.c_str());
     if (std::find(ours.begin(), ours.end(), pid) != ours.end())
         return;
     const bool ended = field(status, "State").substr(0, 1) == "Z";

@@ -130,10 +130,11 @@ pid_t program_behind(pid_t pid) {
     if (text_of(directory + "/comm") != "rfork\n" || !title.starts_with("rfork: ") ||
         at == std::string::npos)
         return pid;
-    const auto own_id = pid_t(std::atoi(title.c_str() + at + 1));
+    const auto program = pid_t(std::atoi(title.c_str() + at + 1));
+    const std::size_t levels = ids_in(text_of(directory + "/status")).size();
     std::istringstream children(text_of(directory + "/task/" + std::to_string(pid) + "/children"));
     for (pid_t child; children >> child;)
-        if (own_id_in(text_of(directory_of(child) + "/status")) == own_id &&
+        if (id_at_level(levels, text_of(directory_of(child) + "/status")) == program &&
             executable_of(directory_of(child)) == executable_of(directory))
             return child;
     return pid;
@@ -177,6 +178,11 @@ Result<Admitted> admit(pid_t pid) {
                                 " (strace, gdb, another rfork): try again when that has ended");
     if (Result<void> r = check_filters(pid, status); !r)
         return r.error();
+    // The copy that is made of it would be the first process there, and nobody could follow it.
+    if (namespace_of(admitted.directory, "pid") !=
+        namespace_of(admitted.directory, "pid_for_children"))
+        return refused(pid, "its children live in another pid namespace than itself "
+                            "(unshare(2)), which an image cannot carry");
     if (!is_64_bits(admitted.directory))
         return refused(pid, "it is a program of 32 bits, which an image cannot carry");
     return admitted;

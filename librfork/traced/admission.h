@@ -17,9 +17,9 @@ struct Admitted {
 };
 Result<Admitted> admit(pid_t pid);
 
-// The process in front of a resumed program is called "rfork", and its arguments end in the program's
-// own pid (stub/title.cc): that of one of its children, which runs the same image. What else is called
-// so is taken for itself.
+// The process in front of a resumed program is called "rfork", and its arguments end in what it calls
+// the program (stub/title.cc): one of its children, which runs the same image. What else is called so
+// is taken for itself.
 pid_t program_behind(pid_t pid);
 
 // "process 123 (name)"

@@ -121,7 +121,9 @@ Result<void> FrozenProcess::stop() {
         return cannot_trace(pid_, EPERM);
     if (!r)
         return r;
-    if (Result<void> begun = twin_.begin(tracer_->twin(), tracer_->room(), tracer_->agent());
+    const std::size_t levels = ids_in(text_of(directory_ + "/status")).size();
+    if (Result<void> begun =
+            twin_.begin(tracer_->twin(), tracer_->room(), tracer_->agent(), levels);
         !begun)
         return begun;
     zombie_ = twin_.own_id();

@@ -23,10 +23,11 @@ std::uint64_t Twin::buffer() const {
     return room_.end - buffer_bytes;
 }
 
-Result<void> Twin::begin(pid_t pid, Range room, const kinds::ThreadRecord& thread) {
+Result<void> Twin::begin(pid_t pid, Range room, const kinds::ThreadRecord& thread,
+                         std::size_t levels) {
     pid_ = pid;
     room_ = room;
-    own_id_ = own_id_in(text_of("/proc/" + std::to_string(pid) + "/status"));
+    own_id_ = id_at_level(levels, text_of("/proc/" + std::to_string(pid) + "/status"));
     pidfd_.reset(int(arch::syscall(SYS_pidfd_open, pid, 0)));
     const auto size = std::size_t(rfork_twin_call_end - rfork_twin_call);
     if (!pidfd_ || !poke_bytes(pid, room.start, rfork_twin_call, size) ||

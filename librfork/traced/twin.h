@@ -21,8 +21,10 @@ class Twin {
     Twin(const Twin&) = delete;
     Twin& operator=(const Twin&) = delete;
 
-    // `room`: memory in it that is ours. `thread`: the one that it is a copy of.
-    Result<void> begin(pid_t pid, Range room, const kinds::ThreadRecord& thread);
+    // `room`: memory in it that is ours. `thread`: the one that it is a copy of. `levels`: how many
+    // ids that one's process has.
+    Result<void> begin(pid_t pid, Range room, const kinds::ThreadRecord& thread,
+                       std::size_t levels);
     // A system call in its name.
     Result<long> call(long number, std::uint64_t a = 0, std::uint64_t b = 0, std::uint64_t c = 0,
                       std::uint64_t d = 0, std::uint64_t e = 0) const;
