@@ -58,8 +58,8 @@ Result<std::vector<T>> read_all(pid_t pid, std::uint64_t address, std::size_t co
 
 Result<std::uint64_t> map_pages(Foothold& foothold, std::uint64_t size) {
     const Result<long> mapped =
-        foothold.call(SYS_mmap, 0, size, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
-                      ~std::uint64_t(0), 0);
+        foothold.call(SYS_mmap, 0, size, PROT_READ | PROT_EXEC,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, ~std::uint64_t(0), 0);
     if (!mapped)
         return mapped.error();
     if (*mapped < 0)
@@ -141,15 +141,20 @@ Result<void> Room::make(pid_t pid, Foothold& foothold, std::span<const Position>
 
 Range Room::left_in(pid_t pid, const MemoryMapEntry& e) {
     const std::uint64_t code_size = page_up(agent_size());
-    std::vector<std::uint8_t> code(agent_size());
-    agent::Order order;
     if (e.shared || !e.name.empty() || e.prot != (PROT_READ | PROT_EXEC) ||
-        e.end - e.start < code_size || peek_bytes(pid, e.start, code.data(), code.size()) !=
-                                           long(code.size()) ||
-        std::memcmp(code.data(), rfork_agent_begin, code.size()) != 0 ||
-        !peek(pid, e.start + code_size, order) || order.room_size < code_size ||
-        order.room_size % page)
+        e.end - e.start < code_size)
         return {};
+    // Before anything was put there. No program has executable zeroes that it has never touched.
+    if (e.flags & vm_noreserve && !e.rss && !e.swap)
+        return {e.start, e.end};
+    std::vector<std::uint8_t> code(agent_size());
+    agent::Order order{};
+    if (peek_bytes(pid, e.start, code.data(), code.size()) != long(code.size()) ||
+        std::memcmp(code.data(), rfork_agent_begin, code.size()) != 0)
+        return {};
+    if (!peek(pid, e.start + code_size, order) || order.room_size < code_size ||
+        order.room_size % page)
+        return {e.start, e.end};
     return {e.start, e.start + order.room_size};
 }
 
