@@ -95,6 +95,8 @@ void complete(Thread& thread, pid_t own_pid) {
 
 Result<void> FrozenProcess::stop() {
     const Result<std::vector<MemoryMapEntry>> map = read_map(directory_, "smaps");
+    if (!map && (map.error().code == EACCES || map.error().code == EPERM))
+        return cannot_trace(pid_, EPERM);
     if (!map)
         return map.error();
     std::vector<agent::Advice> advice;

@@ -23,6 +23,19 @@ std::uint64_t page_up(std::uint64_t size) {
     return (size + page - 1) / page * page;
 }
 
+// By its size a room is known in which nothing has been put yet, if it holds nothing at all: a
+// number of pages, modulo 1024. What is not needed of it is never touched.
+constexpr std::uint64_t size_cycle = 1024 * page, size_mark = 679 * page;
+
+std::uint64_t size_of_room(std::uint64_t used) {
+    const std::uint64_t whole = used / size_cycle * size_cycle + size_mark;
+    return whole >= used ? whole : whole + size_cycle;
+}
+
+bool has_size_of_room(std::uint64_t size) {
+    return size % size_cycle == size_mark;
+}
+
 std::uint64_t agent_size() {
     return std::uint64_t(rfork_agent_end - rfork_agent_begin);
 }
@@ -57,8 +70,9 @@ Result<std::vector<T>> read_all(pid_t pid, std::uint64_t address, std::size_t co
 }
 
 Result<std::uint64_t> map_pages(Foothold& foothold, std::uint64_t size) {
-    const Result<long> mapped = foothold.call(SYS_mmap, 0, size, PROT_READ | PROT_EXEC,
-                                              MAP_PRIVATE | MAP_ANONYMOUS, ~std::uint64_t(0), 0);
+    const Result<long> mapped =
+        foothold.call(SYS_mmap, 0, size, PROT_READ | PROT_EXEC,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, ~std::uint64_t(0), 0);
     if (!mapped)
         return mapped.error();
     if (*mapped < 0)
@@ -88,7 +102,7 @@ Result<void> Room::make(pid_t pid, Foothold& foothold, std::span<const Position>
     std::vector<std::uint64_t> frames;
     for (const Position& thread : threads)
         frames.push_back(plan.take(ReturnFrame(thread).size()));
-    size_ = page_up(plan.used());
+    size_ = size_of_room(page_up(plan.used()));
 
     const Result<std::uint64_t> start = map_pages(foothold, size_);
     if (!start)
@@ -98,7 +112,7 @@ Result<void> Room::make(pid_t pid, Foothold& foothold, std::span<const Position>
     others_ = start_ + others;
     timers_ = start_ + timers;
     stacks_ = start_ + stacks;
-    std::vector<std::uint8_t> bytes(size_);
+    std::vector<std::uint8_t> bytes(page_up(plan.used()));
     std::memcpy(bytes.data(), rfork_agent_begin, agent_size());
     agent::Order for_agent{};
     for (std::size_t i = 0; i < threads.size(); ++i) {
@@ -141,15 +155,20 @@ Result<void> Room::make(pid_t pid, Foothold& foothold, std::span<const Position>
 
 Range Room::left_in(pid_t pid, const MemoryMapEntry& e) {
     const std::uint64_t code_size = page_up(agent_size());
-    std::vector<std::uint8_t> code(agent_size());
-    agent::Order order;
     if (e.shared || !e.name.empty() || e.prot != (PROT_READ | PROT_EXEC) ||
-        e.end - e.start < code_size ||
-        peek_bytes(pid, e.start, code.data(), code.size()) != long(code.size()) ||
-        std::memcmp(code.data(), rfork_agent_begin, code.size()) != 0 ||
-        !peek(pid, e.start + code_size, order) || order.room_size < code_size ||
-        order.room_size % page)
+        e.end - e.start < code_size)
         return {};
+    // Before anything was put there.
+    if (e.flags & vm_noreserve && !e.rss && !e.swap && has_size_of_room(e.end - e.start))
+        return {e.start, e.end};
+    std::vector<std::uint8_t> code(agent_size());
+    agent::Order order{};
+    if (peek_bytes(pid, e.start, code.data(), code.size()) != long(code.size()) ||
+        std::memcmp(code.data(), rfork_agent_begin, code.size()) != 0)
+        return {};
+    if (!peek(pid, e.start + code_size, order) || order.room_size < code_size ||
+        order.room_size % page)
+        return {e.start, e.end};
     return {e.start, e.start + order.room_size};
 }
 
