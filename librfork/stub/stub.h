@@ -19,6 +19,7 @@
 #include <span>
 
 namespace rfork::kinds {
+struct AddressSpaceRecord;
 struct Owner;
 struct ThreadRecord;
 } // namespace rfork::kinds
@@ -49,6 +50,13 @@ struct Rights {
 // RFORK_FILES: what to do about files that are not as they were; objects/open_file/restore.cc.
 enum class Files { check, trust, rollback };
 
+// RFORK_MAP: path_map.cc.
+struct PathMap {
+    char text[8192]; // old, new, old, new ..., each with a zero byte behind it
+    unsigned size = 0;
+    mutable char here[4096]; // the path that was asked for last
+};
+
 // Of the program's memory, in bytes, and of the line that tells of it: progress.cc.
 struct Progress {
     bool wanted = false;
@@ -73,6 +81,7 @@ struct Stub {
     bool ignore_cpu = false;
     bool new_ids = false; // RFORK_PID=new
     Files files = Files::check;
+    PathMap paths;
     int status_fd = -1; // whoever started us listens there
     char ticket_directory[image::max_directory + 1] = {};
     char ticket[64] = {};
@@ -122,8 +131,8 @@ struct Stub {
     const kinds::ThreadRecord* leader = nullptr; // that this one becomes; none if it had ended
     unsigned threads = 0;                        // made
     std::uint64_t next_frame = 0;
-    std::uint32_t ready = 0; // futex: how many of them wait
-    std::uint32_t go = 0;    // futex: for what
+    std::uint32_t ready = 0;  // futex: how many of them wait
+    std::uint32_t go = 0;     // futex: for what
     std::uint32_t inside = 0; // those that have not left, if the program has no code of ours
 };
 
@@ -173,6 +182,13 @@ class Deadline {
   private:
     std::uint64_t end_; // CLOCK_MONOTONIC, ns
 };
+
+// path_map.cc
+void parse_map(Stub&, const char* text);
+// Where something is that was at that path; valid until the next call.
+const char* path_here(const Stub&, const char* path);
+// In the environment that the program was started with, TMPDIR; as long as that takes no more room.
+void map_temporary_directory(const Stub&, const kinds::AddressSpaceRecord&);
 
 // image_file.cc
 void open_image(Stub&, const char* executable_name);

@@ -33,8 +33,10 @@ constexpr std::uint32_t type_mask = 0170000, symbolic_link = 0120000;
 
 #define TRUST "(RFORK_FILES=trust goes on with what is there):"
 
+// A device is the same everywhere.
 const char* path_of(const Stub& stub, const OpenFileRecord& record) {
-    return string_at(stub, record.object.name);
+    const char* path = string_at(stub, record.object.name);
+    return record.type == FileType::device ? path : path_here(stub, path);
 }
 
 bool is_writable(const OpenFileRecord& record) {
@@ -179,7 +181,7 @@ bool is_open_too(const Stub& stub, const OpenFileRecord& mapped) {
     while (const image::RecordHeader* header = records.next()) {
         const auto& record = as<OpenFileRecord>(*header);
         if (header->kind == image::Kind::open_file && record.type == FileType::regular &&
-            same(path_of(stub, record), path_of(stub, mapped)))
+            same(string_at(stub, record.object.name), string_at(stub, mapped.object.name)))
             return true;
     }
     return false;
