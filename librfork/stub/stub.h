@@ -80,6 +80,7 @@ struct Stub {
     // From the environment the image was started with.
     bool ignore_cpu = false;
     bool new_ids = false; // RFORK_PID=new
+    bool stops = false;   // RFORK_STOP=yes
     Files files = Files::check;
     PathMap paths;
     int status_fd = -1; // whoever started us listens there
@@ -95,6 +96,7 @@ struct Stub {
 
     int image_fd = -1;
     int stream_fd[3] = {-1, -1, -1};
+    bool other_window = false; // than when it was frozen: one of them is a terminal of another size
     struct Pipe {
         int in = -1, out = -1;
     };
@@ -329,6 +331,8 @@ void unmap_common_memory(const Stub&);
 
 // The file of a shared mapping, if it is still the one that it was (objects/open_file).
 int open_mapped_file(const Stub&, const image::Mapping&);
+// Whether the program's terminal has another size than it had.
+bool has_other_window(const Stub&);
 // RFORK_FILES=rollback, when nothing else can fail any more (objects/open_file).
 void roll_back_files(Stub&);
 
@@ -344,6 +348,9 @@ void let_posix_timer_expire(Stub&, std::int32_t id);
 void return_rights(const Stub&);
 void await_guard(const Stub&);          // until the program cannot outlive the process in front
 void return_lent_identity(const Stub&); // the process, when the program is about to run
+
+// door.cc: stops the program before it leaves, if that is wanted.
+void pass_the_door(const Stub&);
 
 // Resource limits, when the stub needs nothing any more (state/resource_limits).
 void apply_final_limits(const Stub&);

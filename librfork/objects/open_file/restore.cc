@@ -18,6 +18,8 @@
 #include "format/records/open_file.h"
 #include "stub/stub.h"
 
+#include <asm/ioctls.h>
+#include <asm/termios.h>
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -310,6 +312,21 @@ int open_mapped_file(const Stub& stub, const image::Mapping& mapping) {
     }
     fail(stub, EBADMSG, "the image does not say by what to know a file that is mapped shared,",
          string_at(stub, mapping.name));
+}
+
+bool has_other_window(const Stub& stub) {
+    Records records = Records::of_objects(stub);
+    while (const image::RecordHeader* header = records.next()) {
+        const auto& record = as<OpenFileRecord>(*header);
+        if (header->kind != image::Kind::open_file || record.type != FileType::stream)
+            continue;
+        winsize window{};
+        if (record.size != 0 &&
+            arch::syscall(__NR_ioctl, stub.stream_fd[record.stream], TIOCGWINSZ, &window) == 0 &&
+            record.size != kinds::window_size(window.ws_row, window.ws_col))
+            return true;
+    }
+    return false;
 }
 
 void roll_back_files(Stub& stub) {
