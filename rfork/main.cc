@@ -1,10 +1,12 @@
-// rfork: the command-line tool. Exit status 0: done, 1: failed, 2: wrong usage.
+// rfork: the command-line tool. Exit status 0: done, 1: failed, 2: wrong usage; of `rfork restart`,
+// the program's.
 #include "base/command_line.h"
 #include "checkpoint.h"
 #include "core.h"
 #include "inspect.h"
 #include "ping.h"
 #include "remote/key.h"
+#include "restart.h"
 
 #include <cstdint>
 #include <cstdio>
@@ -86,14 +88,33 @@ int main(int argc, char** argv) {
         "--leave-running", [&] { checkpoint.afterwards = tool::Afterwards::leave_running; },
         "Let it go on, which is the default");
     afterwards->require_option(0, 1);
-    checkpoint_command->add_flag("!--background", checkpoint.stands_still,
-                                 "Let it go on while a copy of it is written, which is the default");
+    checkpoint_command->add_flag(
+        "!--background", checkpoint.stands_still,
+        "Let it go on while a copy of it is written, which is the default");
     checkpoint_command
         ->add_option("--ignore", checkpoint.ignored,
                      "What the image may do without: sorts of descriptors, or numbers (rfork(3), "
                      "RFORK_IGNORE)")
         ->type_name("KIND[,KIND]");
     checkpoint_command->add_flag("-q,--quiet", checkpoint.quiet, "Show no progress");
+
+    tool::RestartOptions restart;
+    auto* restart_command =
+        app.add_subcommand("restart", "Continue the program of an image, as executing it does");
+    restart_command->add_option("IMAGE", restart.image, "The image")->required();
+    restart_command
+        ->add_option("--pid", restart.pid, "Whether it keeps its pid, which is the default")
+        ->check(CLI::IsMember({"keep", "new"}))
+        ->type_name("WHICH");
+    restart_command->add_flag("--stop", restart.stop,
+                              "Stop it (SIGSTOP) before its first instruction");
+    restart_command
+        ->add_option("--map", restart.maps, "What begins with the path OLD is found at NEW")
+        ->allow_extra_args(false)
+        ->check(tool::trouble_with_map)
+        ->type_name("OLD=NEW");
+    restart_command->add_flag("--rollback", restart.rollback,
+                              "Cut files that it writes to back to the length they had");
 
     try {
         app.parse(argc, argv);
@@ -108,5 +129,7 @@ int main(int argc, char** argv) {
         return finish(tool::inspect(image, options));
     if (*ping_command)
         return finish(tool::ping(ping));
+    if (*restart_command)
+        return finish(tool::restart(restart));
     return finish(remote::generate_key(key));
 }
