@@ -1,4 +1,5 @@
-// rfork: the command-line tool. Exit status 0: done, 1: failed, 2: wrong usage.
+// rfork: the command-line tool. Exit status 0: done, 1: failed, 2: wrong usage; of `rfork restart`,
+// the program's.
 #include "base/command_line.h"
 #include "checkpoint.h"
 #include "core.h"
@@ -7,6 +8,7 @@
 #include "moving.h"
 #include "ping.h"
 #include "remote/key.h"
+#include "restart.h"
 #include "run.h"
 #include "travel.h"
 
@@ -211,6 +213,24 @@ int main(int argc, char** argv) {
     auto* settle_command = app.add_subcommand(
         "settle", "Finish what an rfork migrate that was killed has left stopped");
 
+    tool::RestartOptions restart;
+    auto* restart_command =
+        app.add_subcommand("restart", "Continue the program of an image, as executing it does");
+    restart_command->add_option("IMAGE", restart.image, "The image")->required();
+    restart_command
+        ->add_option("--pid", restart.pid, "Whether it keeps its pid, which is the default")
+        ->check(CLI::IsMember({"keep", "new"}))
+        ->type_name("WHICH");
+    restart_command->add_flag("--stop", restart.stop,
+                              "Stop it (SIGSTOP) before its first instruction");
+    restart_command
+        ->add_option("--map", restart.maps, "What begins with the path OLD is found at NEW")
+        ->allow_extra_args(false)
+        ->check(tool::trouble_with_map)
+        ->type_name("OLD=NEW");
+    restart_command->add_flag("--rollback", restart.rollback,
+                              "Cut files that it writes to back to the length they had");
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -236,5 +256,7 @@ int main(int argc, char** argv) {
         return finish(tool::doctor(doctor));
     if (*ping_command)
         return finish(tool::ping(ping));
+    if (*restart_command)
+        return finish(tool::restart(restart));
     return finish(remote::generate_key(key));
 }

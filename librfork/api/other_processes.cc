@@ -211,7 +211,7 @@ extern "C" RFORK_API int rfork_restart(const char* path, const rfork_options* op
     if (!read)
         return fail(read.error());
     std::vector<char*> environment;
-    char stop[] = "RFORK_STOP=1", rollback[] = "RFORK_FILES=rollback";
+    char stop[] = "RFORK_STOP=yes", rollback[] = "RFORK_FILES=rollback";
     for (char** entry = environ; entry && *entry; ++entry)
         environment.push_back(*entry);
     if (read->flags & RFORK_STOP)

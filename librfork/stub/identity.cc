@@ -158,6 +158,7 @@ class ProcessMaker {
         supervision_.page = make_page(stub_);
         supervision_.own_session = arch::syscall(__NR_getsid, 0) == own_pid() && !has_terminal();
         supervision_.shows_stops = stub_.status_fd < 0;
+        supervision_.other_window = stub_.other_window;
         long pid = by_right();
         if (pid < 0)
             pid = in_namespace();

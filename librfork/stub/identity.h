@@ -4,6 +4,8 @@
 #include "format/records/process.h"
 #include "stub/stub.h"
 
+#include <linux/time.h>
+
 namespace rfork::stub {
 
 // identity.cc: returns in the program, which may be a child of who has called.
@@ -55,15 +57,18 @@ struct SupervisionPage {
     std::int32_t program;  // guard
     std::int32_t executed; // the process that asks
     std::uint32_t guarded; // futex: the helper knows the program
+    std::uint32_t arrived; // futex: the program is about to leave the stub
+    std::uint32_t door;    // futex: and may, if it is to be stopped there
 };
 
 struct Supervision {
     SupervisionPage* page = nullptr;
     int helper = 0;
     int program = 0;
-    bool own_pids = false;    // the helper is the init of a pid namespace
-    bool own_session = false; // the program leads one: what the executed one gets is not its
-    bool shows_stops = true;  // to whoever has executed the image
+    bool own_pids = false;     // the helper is the init of a pid namespace
+    bool own_session = false;  // the program leads one: what the executed one gets is not its
+    bool shows_stops = true;   // to whoever has executed the image
+    bool other_window = false; // of which the program has not heard yet
 };
 
 // helper.cc
@@ -71,7 +76,14 @@ enum class HelperKind { init, guard };
 void start_helper(const Stub&, Supervision&, HelperKind); // supervision.helper
 Answer tell_helper(Supervision&, Command);
 
+// door.cc
+inline constexpr timespec moment{0, 20'000'000};
+void stop_at_the_door(const Stub&, const Supervision&); // once it is there
+bool is_at_the_door(const Supervision&);                // or has passed it
+
 // watcher.cc
+enum class State { unknown, stopped, not_stopped };
+State state_of(int pid);
 int start_watcher(const Supervision&); // its pid, or -errno
 void dismiss_watcher(int watcher);
 

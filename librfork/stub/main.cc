@@ -125,6 +125,8 @@ const char* read_start(Stub& stub, const Start& start) {
     static constexpr char ticket_prefix[] = "RFORK_TICKET=";
     static constexpr char log_prefix[] = "RFORK_OUTPUT=";
     static constexpr char files_prefix[] = "RFORK_FILES=";
+    static constexpr char map_prefix[] = "RFORK_MAP=";
+    static constexpr char stop_prefix[] = "RFORK_STOP=";
     if (const char* name = *start.arguments; name && *name)
         Text(stub.called, sizeof stub.called) << name;
     const char* executable = "";
@@ -149,6 +151,11 @@ const char* read_start(Stub& stub, const Start& start) {
             copy_text(stub.log, sizeof stub.log, *e + sizeof log_prefix - 1);
         else if (starts_with(*e, files_prefix))
             parse_files(stub, *e + sizeof files_prefix - 1);
+        else if (starts_with(*e, map_prefix))
+            parse_map(stub, *e + sizeof map_prefix - 1);
+        else if (starts_with(*e, stop_prefix))
+            stub.stops = says_yes(stub, *e + sizeof stop_prefix - 1, "yes", "no",
+                                  "RFORK_STOP must be yes or no, and is");
     }
     return executable;
 }
@@ -191,6 +198,7 @@ stub_main(const std::uint64_t* stack, const image::Header* header) {
     renumber_private_descriptors(stub);
     look_for_terminal(stub);
     check_records(stub);
+    stub.other_window = has_other_window(stub);
     find_kernel_mappings(stub);
     restore(stub, Phase::host);
     check_ticket(stub);

@@ -19,6 +19,7 @@
 #include <span>
 
 namespace rfork::kinds {
+struct AddressSpaceRecord;
 struct Owner;
 struct ThreadRecord;
 } // namespace rfork::kinds
@@ -49,6 +50,13 @@ struct Rights {
 // RFORK_FILES: what to do about files that are not as they were; objects/open_file/restore.cc.
 enum class Files { check, trust, rollback };
 
+// RFORK_MAP: path_map.cc.
+struct PathMap {
+    char text[8192]; // old, new, old, new ..., each with a zero byte behind it
+    unsigned size = 0;
+    mutable char here[4096]; // the path that was asked for last
+};
+
 // Of the program's memory, in bytes, and of the line that tells of it: progress.cc.
 struct Progress {
     bool wanted = false;
@@ -72,7 +80,9 @@ struct Stub {
     // From the environment the image was started with.
     bool ignore_cpu = false;
     bool new_ids = false; // RFORK_PID=new
+    bool stops = false;   // RFORK_STOP=yes
     Files files = Files::check;
+    PathMap paths;
     int status_fd = -1; // whoever started us listens there
     char ticket_directory[image::max_directory + 1] = {};
     char ticket[64] = {};
@@ -86,6 +96,7 @@ struct Stub {
 
     int image_fd = -1;
     int stream_fd[3] = {-1, -1, -1};
+    bool other_window = false; // than when it was frozen: one of them is a terminal of another size
     struct Pipe {
         int in = -1, out = -1;
     };
@@ -173,6 +184,13 @@ class Deadline {
   private:
     std::uint64_t end_; // CLOCK_MONOTONIC, ns
 };
+
+// path_map.cc
+void parse_map(Stub&, const char* text);
+// Where something is that was at that path; valid until the next call.
+const char* path_here(const Stub&, const char* path);
+// In the environment that the program was started with, TMPDIR; as long as that takes no more room.
+void map_temporary_directory(const Stub&, const kinds::AddressSpaceRecord&);
 
 // image_file.cc
 void open_image(Stub&, const char* executable_name);
@@ -313,6 +331,8 @@ void unmap_common_memory(const Stub&);
 
 // The file of a shared mapping, if it is still the one that it was (objects/open_file).
 int open_mapped_file(const Stub&, const image::Mapping&);
+// Whether the program's terminal has another size than it had.
+bool has_other_window(const Stub&);
 // RFORK_FILES=rollback, when nothing else can fail any more (objects/open_file).
 void roll_back_files(Stub&);
 
@@ -328,6 +348,9 @@ void let_posix_timer_expire(Stub&, std::int32_t id);
 void return_rights(const Stub&);
 void await_guard(const Stub&);          // until the program cannot outlive the process in front
 void return_lent_identity(const Stub&); // the process, when the program is about to run
+
+// door.cc: stops the program before it leaves, if that is wanted.
+void pass_the_door(const Stub&);
 
 // Resource limits, when the stub needs nothing any more (state/resource_limits).
 void apply_final_limits(const Stub&);

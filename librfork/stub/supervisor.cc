@@ -55,10 +55,13 @@ class Supervisor {
         look_after_children();
         for (;;) {
             siginfo_t info{};
-            const long signal = arch::syscall(__NR_rt_sigtimedwait, &all_signals, &info, nullptr,
-                                              sizeof all_signals);
+            const timespec* limit = supervision_.other_window ? &moment : nullptr;
+            const long signal =
+                arch::syscall(__NR_rt_sigtimedwait, &all_signals, &info, limit, sizeof all_signals);
             if (signal > 0)
                 take(int(signal), info);
+            else if (limit)
+                tell_of_window();
         }
     }
 
@@ -98,6 +101,15 @@ class Supervisor {
             arch::syscall(__NR_rt_sigqueueinfo, supervision_.program, signal, &info) == 0)
             return;
         arch::syscall(__NR_kill, supervision_.program, signal);
+    }
+
+    // A moment after it has gone on, so that the call in which it waits ends with EINTR, as ever.
+    void tell_of_window() {
+        if (has_left_) {
+            arch::syscall(__NR_kill, supervision_.program, SIGWINCH);
+            supervision_.other_window = false;
+        }
+        has_left_ = is_at_the_door(supervision_) && !stop_signal();
     }
 
     // By which the program is stopped now; 0 if it is not.
@@ -157,6 +169,7 @@ class Supervisor {
     }
 
     Supervision supervision_;
+    bool has_left_ = false; // the stub
 };
 
 } // namespace
@@ -190,6 +203,8 @@ void become_tiny(const Stub& stub, int descriptor) {
 void supervise(const Stub& stub, Supervision supervision) {
     char title[title_size];
     show_program(stub, supervision.program, title);
+    if (stub.stops)
+        stop_at_the_door(stub, supervision);
     become_tiny(stub);
     Supervisor(supervision).run();
 }

@@ -20,13 +20,33 @@ namespace {
 
 constexpr long first_pause_ns = 20'000'000, last_pause_ns = 640'000'000;
 
-enum class State { unknown, stopped, not_stopped };
-
 const char* skip_fields(const char* at, unsigned count) {
     while (count && *at)
         count -= *at++ == ' ';
     return at;
 }
+
+// Also before anybody could have been told; 0 is one outside of this pid namespace.
+bool has_lost_parent(const Supervision& supervision) {
+    const long parent = arch::syscall(__NR_getppid);
+    return parent != 0 && parent != supervision.page->executed;
+}
+
+[[noreturn]] void watch(const Supervision& supervision) {
+    arch::syscall(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL);
+    if (has_lost_parent(supervision))
+        arch::syscall(__NR_exit_group, 0);
+    for (timespec pause{0, first_pause_ns};;) {
+        if (state_of(supervision.program) == State::not_stopped &&
+            state_of(supervision.page->executed) == State::stopped)
+            arch::syscall(__NR_exit_group, 0);
+        arch::syscall(__NR_nanosleep, &pause, nullptr);
+        if (pause.tv_nsec < last_pause_ns)
+            pause.tv_nsec *= 2;
+    }
+}
+
+} // namespace
 
 // Of the main thread, field 3 of /proc/PID/stat. One that has ended says nothing of the others
 // (field 20), if there are any.
@@ -54,20 +74,6 @@ State state_of(int pid) {
     }
     return State::not_stopped;
 }
-
-[[noreturn]] void watch(const Supervision& supervision) {
-    arch::syscall(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL);
-    for (timespec pause{0, first_pause_ns};;) {
-        if (state_of(supervision.program) == State::not_stopped &&
-            state_of(supervision.page->executed) == State::stopped)
-            arch::syscall(__NR_exit_group, 0);
-        arch::syscall(__NR_nanosleep, &pause, nullptr);
-        if (pause.tv_nsec < last_pause_ns)
-            pause.tv_nsec *= 2;
-    }
-}
-
-} // namespace
 
 int start_watcher(const Supervision& supervision) {
     const long pid = arch::syscall(__NR_clone, SIGCONT, 0, 0, 0, 0);

@@ -18,8 +18,35 @@ using kinds::SocketOption;
 constexpr int af_unix = 1, sock_dgram = 2;
 constexpr std::uint32_t type_mask = 0170000, socket_type = 0140000;
 
-const char* path_of(const ListeningSocketRecord& record) {
-    return reinterpret_cast<const sockaddr_un*>(record.address)->sun_path;
+// Where it is bound here.
+struct Address {
+    alignas(8) std::uint8_t bytes[sizeof ListeningSocketRecord::address];
+    std::uint32_t size;
+
+    sockaddr_un& of_unix() { return *reinterpret_cast<sockaddr_un*>(bytes); }
+    const char* path() { return of_unix().sun_path; }
+};
+
+bool has_file(const ListeningSocketRecord& record) {
+    return record.domain == af_unix && record.mode != kinds::no_socket_file;
+}
+
+void move(const Stub& stub, Address& address) {
+    const char* here = path_here(stub, address.path());
+    if (here == address.path())
+        return;
+    if (!copy_text(address.of_unix().sun_path, sizeof address.of_unix().sun_path, here))
+        fail(stub, EINVAL, "RFORK_MAP makes the path of a socket longer than 107 bytes,", here);
+    address.size = offsetof(sockaddr_un, sun_path) + length(here) + 1;
+}
+
+Address address_of(const Stub& stub, const ListeningSocketRecord& record) {
+    Address address;
+    __builtin_memcpy(address.bytes, record.address, sizeof address.bytes);
+    address.size = record.address_size;
+    if (has_file(record))
+        move(stub, address);
+    return address;
 }
 
 // Buffers larger than an ordinary user may have are left to those who may.
@@ -57,27 +84,27 @@ bool is_socket(const char* path) {
 
 // A socket's file outlives the socket. To ask, a socket of another type is connected: a living one
 // refuses that without noticing.
-bool is_left_over(const ListeningSocketRecord& record) {
-    if (record.domain != af_unix || record.mode == kinds::no_socket_file ||
-        !is_socket(path_of(record)))
+bool is_left_over(Address& address) {
+    if (!is_socket(address.path()))
         return false;
     const long fd = arch::syscall(__NR_socket, af_unix, sock_dgram | O_CLOEXEC, 0);
-    const long r = arch::syscall(__NR_connect, fd, record.address, record.address_size);
+    const long r = arch::syscall(__NR_connect, fd, address.bytes, address.size);
     arch::syscall(__NR_close, fd);
     return r == -ECONNREFUSED;
 }
 
 void bind(const Stub& stub, const ListeningSocketRecord& record, int fd, const char* name) {
-    long r = arch::syscall(__NR_bind, fd, record.address, record.address_size);
-    if (r == -EADDRINUSE && is_left_over(record)) {
-        arch::syscall(__NR_unlink, path_of(record));
-        r = arch::syscall(__NR_bind, fd, record.address, record.address_size);
+    Address address = address_of(stub, record);
+    long r = arch::syscall(__NR_bind, fd, address.bytes, address.size);
+    if (r == -EADDRINUSE && has_file(record) && is_left_over(address)) {
+        arch::syscall(__NR_unlink, address.path());
+        r = arch::syscall(__NR_bind, fd, address.bytes, address.size);
     }
     if (r < 0)
         fail(stub, int(-r), "cannot bind a listening socket of the program again,", name);
-    if (record.mode == kinds::no_socket_file)
+    if (!has_file(record))
         return;
-    if (r = arch::syscall(__NR_chmod, path_of(record), record.mode); r < 0)
+    if (r = arch::syscall(__NR_chmod, address.path(), record.mode); r < 0)
         fail(stub, int(-r), "cannot set the mode of a socket of the program,", name);
 }
 

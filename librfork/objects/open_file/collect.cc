@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
@@ -161,6 +162,16 @@ bool has_settled_time(const struct statfs& fs, const OpenDescription& d) {
     return (d.flags & O_ACCMODE) == O_RDONLY || std::uint32_t(fs.f_type) != nfs;
 }
 
+std::uint64_t window_of(const Source& source, const OpenDescription& d) {
+    winsize window{};
+    if (!S_ISCHR(d.st.st_mode))
+        return 0;
+    const Result<UniqueFd> fd = source.descriptor(d.number());
+    return fd && ioctl(fd->get(), TIOCGWINSZ, &window) == 0
+               ? window_size(window.ws_row, window.ws_col)
+               : 0;
+}
+
 void describe(const Source& source, const OpenDescription& d, FileType type, std::uint32_t user,
               OpenFileRecord& record) {
     constexpr std::int64_t second = 1'000'000'000;
@@ -187,7 +198,9 @@ void add_record(const Source& source, ProcessSnapshot& process, FileType type,
     record.stream = type == FileType::stream ? std::uint32_t(slots.front().fd) : 0;
     record.position = d.position;
     record.boot = boot;
-    if (type != FileType::stream)
+    if (type == FileType::stream)
+        record.size = window_of(source, d);
+    else
         describe(source, d, type, process.identity.uid, record);
     process.all.objects.add(image::Kind::open_file, record);
     add_descriptors(process, object, slots);

@@ -22,6 +22,13 @@ std::string open_flags(std::uint32_t flags) {
     return text;
 }
 
+// See kinds::window_size().
+std::string window(std::uint64_t size) {
+    if (size == 0)
+        return "";
+    return format(", a terminal of %lu rows and %lu columns", size >> 16 & 0xffff, size & 0xffff);
+}
+
 std::string file_description(const FrozenProgram& program, const kinds::OpenFileRecord& record) {
     std::string path = string_at(program, record.object.name);
     std::string flags = open_flags(record.object.flags);
@@ -37,7 +44,7 @@ std::string file_description(const FrozenProgram& program, const kinds::OpenFile
         return format("%s, mapped shared up to %lu of %lu", path.c_str(), record.position,
                       record.size);
     case kinds::FileType::stream:
-        return format("standard stream %u", record.stream);
+        return format("standard stream %u", record.stream) + window(record.size);
     }
     return format("file of unknown type %u", static_cast<unsigned>(record.type));
 }

@@ -18,6 +18,8 @@
 #include "format/records/open_file.h"
 #include "stub/stub.h"
 
+#include <asm/ioctls.h>
+#include <asm/termios.h>
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -33,8 +35,10 @@ constexpr std::uint32_t type_mask = 0170000, symbolic_link = 0120000;
 
 #define TRUST "(RFORK_FILES=trust goes on with what is there):"
 
+// A device is the same everywhere.
 const char* path_of(const Stub& stub, const OpenFileRecord& record) {
-    return string_at(stub, record.object.name);
+    const char* path = string_at(stub, record.object.name);
+    return record.type == FileType::device ? path : path_here(stub, path);
 }
 
 bool is_writable(const OpenFileRecord& record) {
@@ -179,7 +183,7 @@ bool is_open_too(const Stub& stub, const OpenFileRecord& mapped) {
     while (const image::RecordHeader* header = records.next()) {
         const auto& record = as<OpenFileRecord>(*header);
         if (header->kind == image::Kind::open_file && record.type == FileType::regular &&
-            same(path_of(stub, record), path_of(stub, mapped)))
+            same(string_at(stub, record.object.name), string_at(stub, mapped.object.name)))
             return true;
     }
     return false;
@@ -308,6 +312,21 @@ int open_mapped_file(const Stub& stub, const image::Mapping& mapping) {
     }
     fail(stub, EBADMSG, "the image does not say by what to know a file that is mapped shared,",
          string_at(stub, mapping.name));
+}
+
+bool has_other_window(const Stub& stub) {
+    Records records = Records::of_objects(stub);
+    while (const image::RecordHeader* header = records.next()) {
+        const auto& record = as<OpenFileRecord>(*header);
+        if (header->kind != image::Kind::open_file || record.type != FileType::stream)
+            continue;
+        winsize window{};
+        if (record.size != 0 &&
+            arch::syscall(__NR_ioctl, stub.stream_fd[record.stream], TIOCGWINSZ, &window) == 0 &&
+            record.size != kinds::window_size(window.ws_row, window.ws_col))
+            return true;
+    }
+    return false;
 }
 
 void roll_back_files(Stub& stub) {

@@ -33,6 +33,7 @@ void restore_address_space(Stub& stub, const image::RecordHeader& header) {
              "(PR_SET_MM_MAP): it needs CONFIG_CHECKPOINT_RESTORE, as Debian's kernels have");
     if (result < 0)
         fail(stub, int(-result), "cannot restore the program's heap and argument areas");
+    map_temporary_directory(stub, r);
 }
 
 } // namespace rfork::stub

@@ -367,6 +367,7 @@ void leave(Stub& stub) {
     close_private_descriptors(stub);
     close_temporary_descriptors(stub);
     apply_final_limits(stub);
+    pass_the_door(stub);
     go(stub, go_and_leave);
     if (leads)
         stub_leave(&own.signal);

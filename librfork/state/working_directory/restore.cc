@@ -27,7 +27,7 @@ void check_owner(const Stub& stub, const kinds::Owner& owner, const char* path) 
 
 void restore_working_directory(Stub& stub, const image::RecordHeader& header) {
     const auto& record = as<kinds::WorkingDirectoryRecord>(header);
-    const char* path = string_at(stub, record.path);
+    const char* path = path_here(stub, string_at(stub, record.path));
     if (long r = arch::syscall(__NR_chdir, path); r < 0)
         fail(stub, int(-r), "cannot enter the program's working directory", path);
     check_owner(stub, record.owner, path);
