@@ -20,7 +20,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <cstdio>
 #include <cstring>
 #include <ctime>
 #include <sys/auxv.h>
@@ -326,13 +325,9 @@ class Writer {
 
 } // namespace
 
-Result<void> inspect_json(const std::string& path, int fd, const image::Image& image,
-                          const InspectOptions& options) {
-    if (options.verify)
-        if (auto verified = image::verify_pages(fd, image); !verified)
-            return Error{verified.error().code, path + ": " + verified.error().sentence};
-    std::printf("%s\n", Writer(fd, image, options).whole(path).c_str());
-    return {};
+std::string json_of(const std::string& path, int fd, const image::Image& image,
+                    const InspectOptions& options) {
+    return Writer(fd, image, options).whole(path);
 }
 
 } // namespace rfork::tool
