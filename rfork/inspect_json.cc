@@ -118,12 +118,12 @@ class Writer {
         each_state<kinds::CpuRecord>(image_, image::Kind::cpu,
                                      [&](const auto& record) { xstate |= record.xstate; });
         json_.key("requires").object([&] {
-            json_.key("kernel").text(text_of(oldest_kernel(needs)));
+            json_.key("kernel").text(release_text(oldest_kernel(needs)));
             json_.key("kernel_features").list([&] {
                 for (const KernelNeed& need : needs)
                     json_.object([&] {
                         json_.key("what").text(need.what);
-                        json_.key("since").text(text_of(need.since));
+                        json_.key("since").text(release_text(need.since));
                         json_.key("here").boolean(need.is_here);
                     });
             });
