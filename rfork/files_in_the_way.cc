@@ -23,26 +23,10 @@ namespace {
 
 using kinds::FileType;
 using kinds::OpenFileRecord;
-using kinds::Owner;
-using kinds::Ownership;
 
 bool trusts(const image::Image& image) {
     const std::string files = stub_setting("RFORK_FILES");
     return files.empty() ? bool(image.header().flags & image::flag_trusts_files) : files == "trust";
-}
-
-// As stub/owner.cc: a user namespace makes all other users nobody.
-bool is_owner(const Owner& owner, uid_t user) {
-    const uid_t self = ::geteuid();
-    switch (owner.ownership) {
-    case Ownership::own:
-        return user == self || user == owner.user || (user == kinds::nobody && self != owner.user);
-    case Ownership::another:
-        return user == owner.user || user == kinds::nobody;
-    case Ownership::unknown:
-        return true;
-    }
-    return true;
 }
 
 bool is_writable(const OpenFileRecord& record) {
@@ -91,7 +75,7 @@ std::string trouble_with(const FrozenProgram& program, const OpenFileRecord& rec
                std::string(errno_text(errno));
     if (trusted || record.type == FileType::device)
         return {};
-    if (!is_owner(record.owner, here.st_uid))
+    if (!is_owner(record.owner, here.st_uid, ::geteuid()))
         return "a file that the program had open belongs here to another user (RFORK_FILES=trust "
                "goes on with it): " +
                name;
@@ -118,7 +102,7 @@ void look_at_directory(const FrozenProgram& program, const kinds::WorkingDirecto
     else if (!S_ISDIR(here.st_mode))
         troubles.push_back("the program's working directory is here something else: " +
                            printable(path));
-    else if (!trusted && !is_owner(record.owner, here.st_uid))
+    else if (!trusted && !is_owner(record.owner, here.st_uid, ::geteuid()))
         troubles.push_back("the program's working directory belongs here to another user "
                            "(RFORK_FILES=trust enters it): " +
                            printable(path));

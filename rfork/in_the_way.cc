@@ -8,8 +8,10 @@
 #include "format/records/process.h"
 #include "format/records/resource_limits.h"
 #include "format/records/ticket.h"
+#include "format/ticket.h"
 #include "kernel_needs.h"
 #include "records.h"
+#include "remote/user_directory.h"
 
 #include <cerrno>
 #include <cstdlib>
@@ -22,14 +24,6 @@ namespace rfork::tool {
 namespace {
 
 using Troubles = std::vector<std::string>;
-
-std::string names_of(const arch::CpuFeatureSet& set) {
-    std::string names;
-    for (unsigned i = 0; i < arch::cpu_feature_count; ++i)
-        if (set.has(i))
-            append_word(names, arch::cpu_features[i].name);
-    return names;
-}
 
 void add(Troubles& troubles, const Finding& finding) {
     if (finding.state == State::problem)
@@ -51,7 +45,7 @@ void look_at_image_file(int fd, Troubles& troubles) {
 }
 
 void look_at_cpu(const image::Image& image, Troubles& troubles) {
-    const std::string missing = names_of(missing_cpu_features(image));
+    const std::string missing = feature_names(missing_cpu_features(image));
     if (!missing.empty() && stub_setting("RFORK_CPU") != "ignore")
         troubles.push_back("this CPU lacks what the program may be using (RFORK_CPU=ignore, if it "
                            "does not): " +
@@ -67,7 +61,7 @@ void look_at_kernel(const image::Image& image, Troubles& troubles) {
     for (const KernelNeed& need : kernel_needs(image))
         if (!need.is_here)
             troubles.push_back("this kernel lacks what the program uses: " + need.what +
-                               ", which Linux " + text_of(need.since) + " has");
+                               ", which Linux " + release_text(need.since) + " has");
     add(troubles, look_at_memory_areas());
 }
 
@@ -93,7 +87,8 @@ void look_at_stack_limit(const image::Image& image, Troubles& troubles) {
 }
 
 void look_at_ticket(const image::Image& image, Troubles& troubles) {
-    if (!(image.header().flags & image::flag_travels))
+    if (!(image.header().flags & image::flag_travels) ||
+        !stub_setting(image::ticket_variable).empty())
         return;
     const FrozenProgram program{-1, image};
     each_state<kinds::TicketRecord>(image, image::Kind::ticket, [&](const kinds::TicketRecord& t) {
@@ -103,9 +98,10 @@ void look_at_ticket(const image::Image& image, Troubles& troubles) {
             troubles.push_back("the image runs once, where its ticket is, and the directory of "
                                "that cannot be reached: " +
                                printable(directory) + ": " + std::string(errno_text(errno)));
-        else if (status.st_uid != ::geteuid())
-            troubles.push_back("the image runs once, and its ticket belongs to user " +
-                               std::to_string(status.st_uid));
+        else if (!remote::is_private_directory(status, ::geteuid()))
+            troubles.push_back("the image runs once, and where its ticket is belongs to another "
+                               "user, or others may write: " +
+                               printable(directory));
         else if (::access((directory + "/" + raw_string_at(program, t.name)).c_str(), F_OK) != 0)
             troubles.push_back("the image runs once: it has run already, or was given up, as its "
                                "ticket is gone");

@@ -70,8 +70,14 @@ Result<void> verify(const std::string& path, int fd, const image::Image& image) 
         fd, image, [&](std::uint64_t done, std::uint64_t all) { progress.at_byte(done, all); });
     if (!verified)
         return about(path, verified.error());
-    print(Line{"verified", "every byte of memory has the checksum it was written with"});
     return {};
+}
+
+Result<void> verify_and_tell(const std::string& path, int fd, const image::Image& image) {
+    auto verified = verify(path, fd, image);
+    if (verified)
+        print(Line{"verified", "every byte of memory has the checksum it was written with"});
+    return verified;
 }
 
 void print_lists(const MappingTable& mappings, const InspectOptions& options) {
@@ -99,9 +105,18 @@ Result<void> print_only_process(const std::string& path, int fd, const image::Im
     print(describe_records(program));
     print(mappings.summary());
     if (options.verify)
-        if (auto verified = verify(path, fd, image); !verified)
+        if (auto verified = verify_and_tell(path, fd, image); !verified)
             return verified;
     print_lists(mappings, options);
+    return {};
+}
+
+Result<void> print_json(const std::string& path, int fd, const image::Image& image,
+                        const InspectOptions& options) {
+    if (options.verify)
+        if (auto verified = verify(path, fd, image); !verified)
+            return verified;
+    std::printf("%s\n", json_of(path, fd, image, options).c_str());
     return {};
 }
 
@@ -111,7 +126,7 @@ Result<void> print_processes(const std::string& path, int fd, const image::Image
     const SharedBytes shared(image);
     print(Line{"processes", std::to_string(image.processes().size())});
     if (options.verify)
-        if (auto verified = verify(path, fd, image); !verified)
+        if (auto verified = verify_and_tell(path, fd, image); !verified)
             return verified;
     std::printf("\n");
     print(describe_objects(fd, image));
@@ -138,7 +153,7 @@ Result<void> inspect(const std::string& path, const InspectOptions& options) {
         return about(path, image.error());
 
     if (options.json)
-        return inspect_json(path, file.get(), *image, options);
+        return print_json(path, file.get(), *image, options);
     print(describe_file(path, file.get(), *image));
     print_obstacles(file.get(), *image);
     const bool several = image->processes().size() > 1;

@@ -20,7 +20,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <cstdio>
 #include <cstring>
 #include <ctime>
 #include <sys/auxv.h>
@@ -119,12 +118,12 @@ class Writer {
         each_state<kinds::CpuRecord>(image_, image::Kind::cpu,
                                      [&](const auto& record) { xstate |= record.xstate; });
         json_.key("requires").object([&] {
-            json_.key("kernel").text(text_of(oldest_kernel(needs)));
+            json_.key("kernel").text(release_text(oldest_kernel(needs)));
             json_.key("kernel_features").list([&] {
                 for (const KernelNeed& need : needs)
                     json_.object([&] {
                         json_.key("what").text(need.what);
-                        json_.key("since").text(text_of(need.since));
+                        json_.key("since").text(release_text(need.since));
                         json_.key("here").boolean(need.is_here);
                     });
             });
@@ -326,13 +325,9 @@ class Writer {
 
 } // namespace
 
-Result<void> inspect_json(const std::string& path, int fd, const image::Image& image,
-                          const InspectOptions& options) {
-    if (options.verify)
-        if (auto verified = image::verify_pages(fd, image); !verified)
-            return Error{verified.error().code, path + ": " + verified.error().sentence};
-    std::printf("%s\n", Writer(fd, image, options).whole(path).c_str());
-    return {};
+std::string json_of(const std::string& path, int fd, const image::Image& image,
+                    const InspectOptions& options) {
+    return Writer(fd, image, options).whole(path);
 }
 
 } // namespace rfork::tool

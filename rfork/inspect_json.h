@@ -4,9 +4,12 @@
 #include "image/reader.h"
 #include "inspect.h"
 
+#include <string>
+
 namespace rfork::tool {
 
-Result<void> inspect_json(const std::string& path, int fd, const image::Image& image,
-                          const InspectOptions& options);
+// Of an image whose pages have been verified, if that is what the options ask for.
+std::string json_of(const std::string& path, int fd, const image::Image& image,
+                    const InspectOptions& options);
 
 } // namespace rfork::tool

@@ -18,14 +18,6 @@
 namespace rfork::tool {
 namespace {
 
-Release running_release() {
-    utsname name{};
-    ::uname(&name);
-    Release release;
-    std::sscanf(name.release, "%u.%u", &release.major, &release.minor);
-    return release;
-}
-
 bool has_droppable_memory() {
     constexpr int droppable = 8; // MAP_DROPPABLE
     void* page = ::mmap(nullptr, image::page_size, PROT_READ, droppable | MAP_ANONYMOUS, -1, 0);
@@ -74,13 +66,21 @@ std::uint32_t all_mapping_flags(const image::Image& image) {
 
 } // namespace
 
-std::string text_of(const Release& release) {
+Release running_release() {
+    utsname name{};
+    ::uname(&name);
+    Release release;
+    std::sscanf(name.release, "%u.%u", &release.major, &release.minor);
+    return release;
+}
+
+std::string release_text(const Release& release) {
     return std::to_string(release.major) + "." + std::to_string(release.minor);
 }
 
 std::vector<KernelNeed> kernel_needs(const image::Image& image) {
-    constexpr Release least{5, 9};
-    std::vector<KernelNeed> needs{{least, "all images", running_release() >= least}};
+    std::vector<KernelNeed> needs{
+        {oldest_release, "all images", running_release() >= oldest_release}};
     const std::uint32_t flags = all_mapping_flags(image);
     if (flags & image::mapping_droppable)
         needs.push_back(

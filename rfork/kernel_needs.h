@@ -12,7 +12,10 @@ struct Release { // of Linux
     unsigned major = 0, minor = 0;
     friend auto operator<=>(const Release&, const Release&) = default;
 };
-std::string text_of(const Release& release); // "6.10"
+std::string release_text(const Release& release); // "6.10"
+Release running_release();
+
+inline constexpr Release oldest_release{5, 9}; // on which anything of rfork runs
 
 struct KernelNeed {
     Release since;

@@ -63,7 +63,6 @@ int main(int argc, char** argv) {
                  "asks hosts.",
                  "rfork"};
     app.set_version_flag("--version", "rfork " RFORK_VERSION);
-    app.set_help_all_flag("--help-all", "Print the help of all commands and exit");
     app.require_subcommand(1);
 
     std::string image, core, key;
@@ -71,9 +70,10 @@ int main(int argc, char** argv) {
     auto* core_command = app.add_subcommand("core", "Write the core view of an image, for gdb");
     core_command->add_option("IMAGE", image, "The image")->required();
     core_command->add_option("-o,--output", core, "Where the core goes; replaced if it is there")
-        ->required();
+        ->required()
+        ->type_name("FILE");
     core_command->add_option("--pid", pid, "Of which process; otherwise of the first")
-        ->type_name("PID");
+        ->type_name("N");
 
     tool::InspectOptions options;
     auto* inspect_command = app.add_subcommand("inspect", "Tell what is in an image");
@@ -231,6 +231,7 @@ int main(int argc, char** argv) {
     restart_command->add_flag("--rollback", restart.rollback,
                               "Cut files that it writes to back to the length they had");
 
+    app.set_help_all_flag("--help-all", "Print the help of all commands and exit");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -57,6 +57,14 @@ std::string or_none(std::string words) {
     return words.empty() ? "none" : words;
 }
 
+std::string feature_names(const arch::CpuFeatureSet& set) {
+    std::string names;
+    for (unsigned i = 0; i < arch::cpu_feature_count; ++i)
+        if (set.has(i))
+            append_word(names, arch::cpu_features[i].name);
+    return names;
+}
+
 std::string signal_name(unsigned number) {
     const char* name = ::sigabbrev_np(static_cast<int>(number));
     return name ? std::string("SIG") + name : "signal " + std::to_string(number);

@@ -4,6 +4,7 @@
 // as long as its structure; counts and strings are checked by Room and string_at().
 #pragma once
 
+#include "arch/x86_64/cpu_features.h"
 #include "describe/text.h"
 #include "image/reader.h"
 
@@ -64,6 +65,7 @@ std::string or_none(std::string words);
 // On as many lines as it takes.
 Lines folded(const std::string& title, std::string_view words, std::size_t width = 80 - 15);
 
+std::string feature_names(const arch::CpuFeatureSet& set);
 std::string signal_name(unsigned number);
 std::string signal_set(std::uint64_t mask);
 std::string clock_name(std::int32_t clock);

@@ -120,10 +120,7 @@ void look_at_host(const std::string& host, const Tell& tell) {
     request.timeout_ms = timeout_ms;
     const Result<remote::Welcome> welcome = remote::Greeting(request).answer();
     if (!welcome) {
-        Finding silent = problem(welcome.error());
-        if (welcome.error().code == ETIMEDOUT)
-            silent.remedy += ", and that the clocks agree within 60 s";
-        tell("rexecd", silent);
+        tell("rexecd", problem(welcome.error()));
         return;
     }
     tell("rexecd", ok("answers as " + printable(welcome->host) + ", with the same key"));

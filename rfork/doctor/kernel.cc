@@ -2,12 +2,11 @@
 
 #include "base/proc.h"
 #include "base/unique_fd.h"
-#include "describe/text.h"
 #include "doctor/attempt.h"
+#include "kernel_needs.h"
 
 #include <cerrno>
 #include <cstdint>
-#include <cstdio>
 #include <fcntl.h>
 #include <linux/kcmp.h>
 #include <sys/ioctl.h>
@@ -33,12 +32,11 @@ const std::string allow_in_sandbox = "allow it in the sandbox (the seccomp profi
 Finding look_at_release() {
     utsname name{};
     ::uname(&name);
-    unsigned major = 0, minor = 0;
-    std::sscanf(name.release, "%u.%u", &major, &minor);
     const std::string found = std::string(name.sysname) + " " + name.release;
-    return major > 5 || (major == 5 && minor >= 9)
+    return running_release() >= oldest_release
                ? ok(found)
-               : problem(found + " is too old for rfork", "boot Linux 5.9 or later");
+               : problem(found + " is too old for rfork",
+                         "boot Linux " + release_text(oldest_release) + " or later");
 }
 
 Finding look_at_memory_areas() {

@@ -2,7 +2,7 @@
 // looks at the size of a record only; whoever tells what is in it must bear the rest.
 //
 // An input is a list of records, each a number of a kind, the size of its content in two bytes, and
-// as much of that as there is. They are told as of one process and as of several.
+// as much of that as there is. They are told as of one process and as of several, and as JSON.
 //
 //   clang++ -std=c++20 -g -fsanitize=fuzzer,address,undefined -DRFORK_LIBFUZZER -I. -Ilibrfork
 //       -Itests/unit tests/fuzz/describe_fuzz.cc, with rfork_tool_core and what that needs
@@ -15,10 +15,12 @@
 #include "written_image.h"
 
 #include "image/reader.h"
+#include "rfork/inspect_json.h"
 #include "rfork/mapping_table.h"
 #include "rfork/records.h"
 
 #include <cstdint>
+#include <cstdlib>
 #include <string>
 
 namespace {
@@ -89,11 +91,15 @@ void describe(int fd, const image::Image& image) {
         describe_alone(program, image.state(process.id));
         look_at(tool::MappingTable(program, shared).summary());
     }
+    tool::InspectOptions all;
+    all.mappings = true;
+    characters_seen += tool::json_of("image", fd, image, all).size();
 }
 
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    ::setenv("RFORK_PID", "new", 1); // whether pids can be kept here is not the image's doing
     test::WrittenImage written;
     Input input({data, size});
     for (std::int32_t pid : {100, 101}) {

@@ -19,4 +19,19 @@ struct Owner {
 
 inline constexpr std::uint32_t nobody = 65534; // Linux: /proc/sys/kernel/overflowuid
 
+// Whether a file that belongs to `user` can be that one, for a process of user `self`. A user
+// namespace of the process's own makes all other users nobody; then it is enough that the file is
+// not, or still is, the process's.
+inline bool is_owner(const Owner& owner, std::uint32_t user, std::uint32_t self) {
+    switch (owner.ownership) {
+    case Ownership::own:
+        return user == self || user == owner.user || (user == nobody && self != owner.user);
+    case Ownership::another:
+        return user == owner.user || user == nobody;
+    case Ownership::unknown:
+        return true;
+    }
+    return true;
+}
+
 } // namespace rfork::kinds
