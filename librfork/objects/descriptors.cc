@@ -17,16 +17,15 @@ using capture::ProcessSnapshot;
 using capture::Sort;
 using capture::Source;
 
-// What no kind can carry. A stream's locks, and its owner, are left behind with it.
+// What no kind can carry. A stream's owner is left behind with it.
 Result<void> check(const Source& source, ProcessSnapshot& process, OpenDescription& d) {
     const bool is_file = d.kind == image::Kind::open_file;
     if (is_file)
         if (Result<void> r = check_open_file(source, d); !r)
             return refuse(source, process, d, sort_of(d), r.error());
-    if (d.locked && !process.all.ignored.has(Sort::lock) && !(is_file && is_stream(d)))
-        return refuse(source, process, d, Sort::lock,
-                      cannot_carry(d, "holds a file lock, which an image cannot carry yet "
-                                      "(RFORK_IGNORE=lock goes on without the lock)"));
+    if (!process.all.ignored.has(Sort::lock) && !leaves_locks_behind(d))
+        if (Result<void> r = check_locks(d); !r)
+            return refuse(source, process, d, Sort::lock, r.error());
     if (process.all.ignored.has(Sort::async)) {
         d.flags &= ~std::uint32_t(O_ASYNC);
         return {};
@@ -87,6 +86,10 @@ void drop_by_number(const Source& source, ProcessSnapshot& process, OpenDescript
 }
 
 } // namespace
+
+bool leaves_locks_behind(const OpenDescription& d) {
+    return d.kind == image::Kind::open_file && is_stream(d);
+}
 
 Result<void> sort_descriptors(const Source& source, ProcessSnapshot& process) {
     Result<OpenDescriptions> all = capture::list_open_descriptions(source);

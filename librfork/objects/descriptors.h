@@ -48,6 +48,10 @@ Result<void> collect_each(const capture::Source& source, capture::ProcessSnapsho
 
 // Of a description that is no other kind's: whether open_file can carry it.
 Result<void> check_open_file(const capture::Source&, const OpenDescription&);
+// Whether the locks that are held by it can be taken again; and whether they stay where they are,
+// as those of a stream do, which is another file after the resume.
+Result<void> check_locks(const OpenDescription&);
+bool leaves_locks_behind(const OpenDescription&);
 // The record of a descriptor that is left out.
 void add_null(const capture::Source&, capture::ProcessSnapshot&, const OpenDescription&);
 

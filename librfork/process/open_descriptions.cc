@@ -53,7 +53,6 @@ Result<OpenDescription> examine(const Source& source, int fd) {
     if (const std::string id = d.path == "anon_inode:[eventfd]" ? field(d.info, "eventfd-id") : "";
         !id.empty())
         d.event_id = std::strtoll(id.c_str(), nullptr, 10);
-    d.locked = d.info.find("\nlock:") != std::string::npos;
     return d;
 }
 
@@ -97,12 +96,10 @@ Result<std::vector<OpenDescription>> list_open_descriptions(const Source& source
             if (*is_same)
                 first = &all[i];
         }
-        if (first) {
+        if (first)
             first->slots.push_back(d->slots.front());
-            first->locked |= d->locked;
-        } else {
+        else
             all.push_back(std::move(*d));
-        }
     }
     return all;
 }

@@ -22,7 +22,6 @@ struct OpenDescription {
     std::string path; // as the kernel names it: a path, "pipe:[1234]", "anon_inode:[eventpoll]" ...
     std::uint32_t flags = 0; // access mode and status flags
     std::uint64_t position = 0;
-    bool locked = false;
     std::int64_t event_id = -1; // the kernel's number for an eventfd; else -1
     std::string info;           // /proc/PID/fdinfo/N of the first descriptor
     image::Kind kind{};         // whose collector takes it

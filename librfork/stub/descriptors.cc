@@ -8,6 +8,7 @@
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
+#include <linux/stat.h>
 
 namespace rfork::stub {
 namespace {
@@ -195,6 +196,36 @@ void close_temporary_descriptors(const Stub& stub) {
     for (const image::Descriptor& d : descriptors_of(stub, *stub.process))
         if (d.flags & image::descriptor_until_resumed)
             arch::syscall(__NR_close, d.fd);
+}
+
+namespace {
+
+bool is_same_file(int a, int b) {
+    struct statx of_a, of_b;
+    const auto examine = [](int fd, struct statx& st) {
+        return arch::syscall(__NR_statx, fd, "", AT_EMPTY_PATH, STATX_INO, &st) >= 0;
+    };
+    return examine(a, of_a) && examine(b, of_b) && of_a.stx_ino == of_b.stx_ino &&
+           of_a.stx_dev_major == of_b.stx_dev_major && of_a.stx_dev_minor == of_b.stx_dev_minor;
+}
+
+} // namespace
+
+void close_early(Stub& stub, int fd) {
+    const auto close = [fd](int number) {
+        const bool does = number >= 0 && is_same_file(number, fd);
+        if (does)
+            arch::syscall(__NR_close, number);
+        return does;
+    };
+    for (int* number : {&stub.image_fd, &stub.stream_fd[0], &stub.stream_fd[1], &stub.stream_fd[2]})
+        if (close(*number))
+            *number = -1;
+    for (const image::Descriptor& d : descriptors_of(stub, stub.nobody))
+        close(d.fd);
+    for (const image::Descriptor& d : descriptors_of(stub, *stub.process))
+        if (d.flags & image::descriptor_until_resumed)
+            close(d.fd);
 }
 
 void set_status_flags(const Stub& stub, int fd, std::uint32_t flags, const char* name) {

@@ -68,6 +68,8 @@ const char* words(int error) {
         return "this kernel does not have that operation";
     case ENOBUFS:
         return "not enough buffers";
+    case ENOLCK:
+        return "no locks to be had here";
     case EBUSY:
         return "it is busy";
     case EDQUOT:

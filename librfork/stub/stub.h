@@ -291,6 +291,8 @@ void place(const Stub&, int opened, const image::ObjectHeader&);
 void take_descriptors(const Stub&);
 // What only the resume needs.
 void close_temporary_descriptors(const Stub&);
+// Of what only the resume needs, whatever is of the same file as `fd`.
+void close_early(Stub&, int fd);
 // O_NONBLOCK and its like, on a file that was opened without.
 void set_status_flags(const Stub&, int fd, std::uint32_t flags, const char* name);
 void close_all_descriptors(int but = -1);

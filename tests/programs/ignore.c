@@ -18,9 +18,9 @@ static void put(int fd, int number) {
         CHECK(close(fd) == 0);
 }
 
-static void open_locked(int number) {
-    put(open(beside("lock"), O_RDWR | O_CREAT, 0600), number);
-    CHECK(flock(number, LOCK_EX) == 0);
+static void open_leased(int number) {
+    put(open(beside("leased"), O_RDONLY | O_CREAT, 0600), number);
+    CHECK(fcntl(number, F_SETLEASE, F_RDLCK) == 0);
 }
 
 static void open_sockets(int one, int other) {
@@ -30,10 +30,10 @@ static void open_sockets(int one, int other) {
     put(ends[0], one);
 }
 
-/* As flock(1) and an editor would start it. */
+/* As a file server and an editor would start it. */
 static void start_again(const char *program) {
     char *const arguments[] = {(char *)program, (char *)"started", NULL};
-    open_locked(30);
+    open_leased(30);
     open_sockets(40, 41);
     execv(program, arguments);
     CHECK(!"executed");
@@ -79,7 +79,7 @@ int main(int argc, char **argv) {
     if (argc < 2)
         start_again(argv[0]);
     struct stat st;
-    CHECK(flock(30, LOCK_EX) == 0 && is_socket(40) && is_socket(41));
+    CHECK(fcntl(30, F_GETLEASE) == F_RDLCK && is_socket(40) && is_socket(41));
 
     /* Whose it is decides what the user is told to do. */
     CHECK(says(refusal(""), "they were there when the program started"));
@@ -97,9 +97,10 @@ int main(int argc, char **argv) {
     open_sockets(40, 41);
     CHECK(says(refusal("inherited"), "descriptor 40 ") && close(100) == 0);
 
-    /* A lock alone is left behind, and its file stays; so does what can be carried in any case. */
+    /* A lock or a lease alone is left behind, and its file stays; so does what can be carried in any
+     * case. */
     put(open(beside("kept"), O_RDWR | O_CREAT, 0600), 44);
-    CHECK(write(44, "kept", 4) == 4);
+    CHECK(write(44, "kept", 4) == 4 && flock(44, LOCK_EX) == 0);
     put(dup(44), 45);
     CHECK(fcntl(42, F_SETFD, FD_CLOEXEC) == 0 && fcntl(43, F_SETFL, O_NONBLOCK) == 0);
     const int epoll = epoll_create1(0);

@@ -18,7 +18,6 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -186,35 +185,11 @@ static void unlinked_name(void) {
 static void temporary_file(void) {
     refused("deleted", at(5, open(beside("."), O_RDWR | O_TMPFILE, 0600)));
 }
-static void record_lock(void) {
-    const int fd = at(5, open(beside("locked"), O_RDWR | O_CREAT, 0600));
-    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 100, .l_len = 1};
-    CHECK(fcntl(fd, F_SETLK, &lock) == 0);
-    refused("lock", fd);
-}
-static void whole_file_lock(void) {
-    const int fd = at(5, open(beside("locked"), O_RDWR | O_CREAT, 0600));
-    CHECK(flock(fd, LOCK_SH) == 0);
-    refused("lock", fd);
-}
-static void description_lock(void) {
-    const int fd = at(5, open(beside("locked"), O_RDWR | O_CREAT, 0600));
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    CHECK(fcntl(fd, F_OFD_SETLK, &lock) == 0);
-    refused("lock", fd);
-}
 static void lease(void) {
     const int fd = at(5, open(beside("leased"), O_RDONLY | O_CREAT, 0600));
     if (fcntl(fd, F_SETLEASE, F_RDLCK) != 0)
         _exit(NOT_HERE);
-    refused("lock", fd);
-}
-static void lock_through_duplicate(void) {
-    const int fd = at(5, open(beside("locked"), O_RDWR | O_CREAT, 0600));
-    CHECK(dup2(fd, 6) == 6);
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    CHECK(fcntl(6, F_SETLK, &lock) == 0);
-    refused("lock", -1);
+    refused("lease", fd);
 }
 static void asynchronous(void) {
     const int fd = at(5, open("/dev/urandom", O_RDWR));
@@ -279,11 +254,6 @@ static void path_of_pipe(void) {
     int ends[2];
     CHECK(pipe(ends) == 0 && ends[0] == 3);
     refused("O_PATH", at(40, open("/proc/self/fd/3", O_PATH)));
-}
-static void locked_pipe(void) {
-    int ends[2];
-    CHECK(pipe(ends) == 0 && at(30, ends[0]) == 30 && flock(30, LOCK_EX) == 0);
-    refused("lock", 30);
 }
 static void asynchronous_pipe(void) {
     int ends[2];
@@ -501,11 +471,7 @@ static const struct {
     CASE(replaced_file),
     CASE(unlinked_name),
     CASE(temporary_file),
-    CASE(record_lock),
-    CASE(whole_file_lock),
-    CASE(description_lock),
     CASE(lease),
-    CASE(lock_through_duplicate),
     CASE(asynchronous),
     CASE(asynchronous_stream),
     CASE(owner_of_signals),
@@ -515,7 +481,6 @@ static const struct {
     CASE(write_end),
     CASE(two_read_ends),
     CASE(path_of_pipe),
-    CASE(locked_pipe),
     CASE(asynchronous_pipe),
     CASE(tcp_connection),
     CASE(unix_connection),
@@ -561,7 +526,6 @@ int main(void) {
             failures++;
         }
     }
-    unlink(beside("locked"));
     unlink(beside("leased"));
     CHECK(failures == 0);
 
