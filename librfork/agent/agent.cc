@@ -3,18 +3,27 @@
 #include "arch/arch.h"
 
 #include <cerrno>
-#include <linux/futex.h>
 #include <linux/prctl.h>
 #include <sys/syscall.h>
 
 namespace rfork::agent {
 namespace {
 
-// Without a time-out, which would take the place of what the kernel remembers of the system call
-// that the thread was stopped in.
-void wait_for(ThreadOrder& other) {
-    while (!__atomic_load_n(&other.query.answered, __ATOMIC_ACQUIRE))
-        arch::syscall(SYS_futex, &other.query.answered, FUTEX_WAIT_PRIVATE, 0, nullptr, nullptr, 0);
+// Not by a futex: with a time-out it would take the place of what the kernel remembers of the system
+// call that the thread was stopped in, and without one it waits for ever for a thread that has been
+// put back unasked, when nobody fetches this one.
+bool wait_for(ThreadOrder& other) {
+    constexpr unsigned yields = 16, enough = 10'000;
+    for (unsigned tries = 0; tries < enough; ++tries) {
+        if (__atomic_load_n(&other.query.answered, __ATOMIC_ACQUIRE))
+            return true;
+        Timespec a_moment{0, tries < 100 ? 20'000 : 1'000'000};
+        if (tries < yields)
+            arch::syscall(SYS_sched_yield);
+        else
+            arch::syscall(SYS_pselect6, 0, nullptr, nullptr, nullptr, &a_moment, nullptr);
+    }
+    return false;
 }
 
 void ask_timer(TimerTimes& timer) {
@@ -51,14 +60,14 @@ void advise(const Order& order, std::int32_t Advice::*which, std::int64_t& error
 extern "C" [[gnu::used]] void agent_thread(ThreadOrder* order) {
     ask::ask_kernel_of_thread(order->query);
     __atomic_store_n(&order->query.answered, 1, __ATOMIC_RELEASE);
-    arch::syscall(SYS_futex, &order->query.answered, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
 }
 
 extern "C" [[gnu::used]] void agent_main(Order* order) {
     ask::ask_kernel_of_thread(order->own.query);
     ask::rfork_ask_process(&order->process);
     for (std::uint32_t i = 0; i < order->other_count; ++i)
-        wait_for(order->others[i]);
+        if (!wait_for(order->others[i]))
+            return;
     ask::rfork_ask_timers(&order->process);
     for (std::uint32_t i = 0; i < order->timer_count; ++i)
         ask_timer(order->timers[i]);

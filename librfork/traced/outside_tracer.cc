@@ -96,16 +96,21 @@ Result<void> OutsideTracer::query() {
         done = send_to_room(positions);
     if (done)
         done = await_agent();
+    deadline_ = monotonic_ns() + patience_ns;
     for (std::size_t i = 0; i < tracees_.size(); ++i)
         if (tracees_[i].querying)
             if (Result<void> r = bring_back(i); !r && done)
                 done = r;
+    // One that does not stop comes back by itself; the room stays for it, and is a leftover.
+    const bool all_are_back = std::none_of(tracees_.begin(), tracees_.end(),
+                                           [](const Tracee& t) { return t.querying; });
     if (done)
         done = take_answers();
     if (twin_)
         foothold.erase_in(twin_);
-    if (Result<void> r = room_.give_back(foothold); !r && done)
-        done = r;
+    if (all_are_back)
+        if (Result<void> r = room_.give_back(foothold); !r && done)
+            done = r;
     return done;
 }
 
@@ -120,6 +125,17 @@ Result<void> OutsideTracer::send_to_room(const std::vector<Position>& positions)
             return died(tracee.tid);
     }
     return {};
+}
+
+// A process that is stopped by SIGSTOP, or is being so, has them stop once more.
+void OutsideTracer::let_others_answer() {
+    for (std::size_t i = 1; i < tracees_.size(); ++i) {
+        siginfo_t info{};
+        if (arch::syscall(SYS_waitid, P_PID, tracees_[i].tid, &info,
+                          WSTOPPED | __WALL | WNOHANG | WNOWAIT, nullptr) == 0 &&
+            info.si_pid)
+            trace(PTRACE_CONT, tracees_[i].tid, 0, info.si_status >> 8 ? 0 : info.si_status & 0x7f);
+    }
 }
 
 // It stops when it has made the twin, and when SIGCONT or SIGSTOP comes.
@@ -137,6 +153,7 @@ Result<void> OutsideTracer::await_agent() {
                 return Error{EAGAIN, "process " + std::to_string(main_) +
                                          " has not answered for ten seconds: this host has too "
                                          "much to do; try again later"};
+            let_others_answer();
             wait_for_change(now + pause);
             pause = std::min(2 * pause, longest);
             continue;
@@ -157,7 +174,6 @@ Result<void> OutsideTracer::await_agent() {
 // To where it had been stopped. A thread that has gone back by itself has run in between.
 Result<void> OutsideTracer::bring_back(std::size_t index) {
     Tracee& tracee = tracees_[index];
-    tracee.querying = false;
     tracee.stopped = false;
     if (index == 0)
         trace(PTRACE_SETOPTIONS, tracee.tid, 0, 0);
@@ -165,6 +181,7 @@ Result<void> OutsideTracer::bring_back(std::size_t index) {
     arch::Registers now;
     if (Result<void> r = wait_until_stopped(tracee); !r)
         return r;
+    tracee.querying = false;
     if (!tracee.stopped || get_registers(tracee.tid, now) < 0)
         return died(tracee.tid);
     if (now.rip < room_range_.start || now.rip >= room_range_.end)

@@ -58,6 +58,7 @@ class OutsideTracer final : public Tracer {
     Result<void> clean(Foothold& foothold);
     Result<void> list_timers();
     Result<void> send_to_room(const std::vector<Position>& positions);
+    void let_others_answer();
     Result<void> await_agent();
     Result<void> bring_back(std::size_t index);
     Result<void> take_answers();

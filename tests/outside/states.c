@@ -23,12 +23,20 @@ static int stay(void) {
         pause();
 }
 
+/* It ends with its parent. */
+static pid_t make_child(void) {
+    const pid_t child = fork();
+    if (child == 0)
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return child;
+}
+
 static int stays_alone(void) {
     return stay();
 }
 
 static int has_a_child(void) {
-    if (fork() == 0)
+    if (make_child() == 0)
         for (;;)
             pause();
     return stay();
@@ -36,7 +44,7 @@ static int has_a_child(void) {
 
 static int has_a_zombie(void) {
     siginfo_t info;
-    const pid_t child = fork();
+    const pid_t child = make_child();
     if (child == 0)
         _exit(0);
     waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT);
@@ -59,7 +67,7 @@ static int is_undumpable(void) {
 /* Traces a child that stands still: stopped by a signal that its tracer has not passed on. */
 static int traces_a_stopped_child(void) {
     int status;
-    const pid_t child = fork();
+    const pid_t child = make_child();
     if (child == 0) {
         ptrace(PTRACE_TRACEME, 0, NULL, NULL);
         raise(SIGSTOP);
@@ -72,7 +80,7 @@ static int traces_a_stopped_child(void) {
 }
 
 static int traces_a_child(void) {
-    const pid_t child = fork();
+    const pid_t child = make_child();
     if (child == 0)
         for (;;)
             pause();
@@ -90,7 +98,7 @@ static int is_in_a_foreign_namespace(void) {
     char path[64];
     if (pipe(there) != 0)
         return 1;
-    const pid_t helper = fork();
+    const pid_t helper = make_child();
     if (helper == 0) {
         char byte;
         if (read(there[0], &byte, 1) == 1) {
