@@ -19,6 +19,15 @@ Result<void> go_on(capture::Snapshot& snapshot, Result<void> r) {
     return {};
 }
 
+Result<void> check_children(const capture::Source& source, const Children& children,
+                            capture::Snapshot& snapshot) {
+    Result<void> r = capture::check_no_children(source, children.ours);
+    if (r || r.error().code != ENOTSUP)
+        return r;
+    snapshot.obstacles.add_children(r.error().sentence);
+    return {};
+}
+
 } // namespace
 
 Result<void> collect_process(const capture::Source& source, const Children& children,
@@ -27,7 +36,7 @@ Result<void> collect_process(const capture::Source& source, const Children& chil
     if (Result<void> r = go_on(snapshot, source.check_capturable()); !r)
         return r;
     if (!children.stay_behind)
-        if (Result<void> r = go_on(snapshot, capture::check_no_children(source, children.ours)); !r)
+        if (Result<void> r = check_children(source, children, snapshot); !r)
             return r;
     Result<capture::Identity> identity = source.identity();
     if (!identity)

@@ -80,11 +80,8 @@ Result<void> check_no_children(const Source& source, std::span<const pid_t> ours
         names += (i ? ", " : " ") + children->descriptions[i];
     if (count > named_at_most)
         names += " and " + std::to_string(count - named_at_most) + " more";
-    return Error{ENOTSUP, (count == 1 ? "the process has a child," : "the process has children,") +
-                              names + ", which an image cannot carry yet: wait for " +
-                              (count == 1 ? "it" : "them") +
-                              " before the call, or set RFORK_IGNORE=children (or "
-                              "RFORK_LEAVE_CHILDREN, rfork_options(3)) to go on without"};
+    return Error{ENOTSUP,
+                 (count == 1 ? "the process has a child," : "the process has children,") + names};
 }
 
 } // namespace rfork::capture

@@ -50,6 +50,19 @@ void Obstacles::add(std::string sentence) {
     others_.push_back(std::move(sentence));
 }
 
+void Obstacles::add_children(const std::string& which) {
+    add(which + ", which an image cannot carry yet: " +
+        (process_.empty() ? "wait for them before the call, or set RFORK_IGNORE=children (or "
+                            "RFORK_LEAVE_CHILDREN, rfork_options(3)) to go on without"
+                          : "wait until they have ended, or leave them behind by "
+                            "--ignore=children"));
+}
+
+std::string Obstacles::remedy_of_others(const std::string& ignored, const char* it) const {
+    return std::string("leave ") + it + " out by --ignore=" + ignored +
+           " (or RFORK_IGNORE, rfork(3))";
+}
+
 // What to do about the descriptors.
 std::string Obstacles::remedy() const {
     std::string own, inherited, ignored, redirections;
@@ -63,8 +76,10 @@ std::string Obstacles::remedy() const {
         if (d.inherited)
             append(redirections, " ", number + ">&-");
     }
+    const char* it = descriptors_.size() == 1 ? "it" : "them";
+    if (!process_.empty())
+        return remedy_of_others(ignored, it);
     const bool one = descriptors_.size() == 1, mixed = !own.empty() && !inherited.empty();
-    const char* it = one ? "it" : "them";
     std::string text;
     if (!own.empty())
         text = std::string("close ") + (mixed ? own : it) + " before the call";
@@ -92,11 +107,13 @@ Error Obstacles::error() const {
         descriptors.add(d.what);
     for (const std::string& other : others_)
         others.add(other);
-    std::string sentence = descriptors.text();
+    std::string sentence = process_.empty() ? "" : process_ + " cannot be frozen: ";
+    const std::size_t before = sentence.size();
+    sentence += descriptors.text();
     if (!descriptors_.empty())
         sentence += ": " + remedy();
     if (!others_.empty())
-        append(sentence, "; ", others.text());
+        sentence += (sentence.size() > before ? "; " : "") + others.text();
     return {ENOTSUP, sentence};
 }
 

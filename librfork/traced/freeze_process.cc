@@ -178,6 +178,7 @@ Result<void> FrozenProcess::collect(const FreezeOrder& order, Snapshot& snapshot
     if (!source)
         return source.error();
     snapshot.created = std::uint64_t(source->clock(CLOCK_REALTIME));
+    snapshot.obstacles.are_of(label_of(pid_));
     ProcessSnapshot& process = snapshot.processes.emplace_back(snapshot);
     const pid_t ours[] = {twin_.own_id()};
     if (Result<void> r = kinds::collect_process(*source, {ours, order.leaves_children}, process);

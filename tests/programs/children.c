@@ -117,7 +117,7 @@ int main(void) {
     struct {
         struct rfork_options known;
         long unknown;
-    } longer = {{sizeof longer, 0, 0}, 1};
+    } longer = {.known = {.size = sizeof longer}, .unknown = 1};
     CHECK(rfork_checkpoint_with(beside("another"), &longer.known) == -1 && errno == EINVAL);
     CHECK(checkpoint(1u << 31) == -1 && errno == EINVAL);
     return success();
