@@ -125,6 +125,7 @@ const char* read_start(Stub& stub, const Start& start) {
     static constexpr char ticket_prefix[] = "RFORK_TICKET=";
     static constexpr char log_prefix[] = "RFORK_OUTPUT=";
     static constexpr char files_prefix[] = "RFORK_FILES=";
+    static constexpr char temporary_prefix[] = "TMPDIR=";
     if (const char* name = *start.arguments; name && *name)
         Text(stub.called, sizeof stub.called) << name;
     const char* executable = "";
@@ -149,6 +150,8 @@ const char* read_start(Stub& stub, const Start& start) {
             copy_text(stub.log, sizeof stub.log, *e + sizeof log_prefix - 1);
         else if (starts_with(*e, files_prefix))
             parse_files(stub, *e + sizeof files_prefix - 1);
+        else if (starts_with(*e, temporary_prefix) && (*e)[sizeof temporary_prefix - 1] == '/')
+            stub.temporary = *e + sizeof temporary_prefix - 1;
     }
     return executable;
 }

@@ -73,6 +73,7 @@ struct Stub {
     bool ignore_cpu = false;
     bool new_ids = false; // RFORK_PID=new
     Files files = Files::check;
+    const char* temporary = "/tmp"; // TMPDIR; until the address space is cleared
     int status_fd = -1; // whoever started us listens there
     char ticket_directory[image::max_directory + 1] = {};
     char ticket[64] = {};
