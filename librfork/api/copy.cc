@@ -18,6 +18,7 @@
 #include "process/own_pages.h"
 #include "process/private_copy.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <ctime>
@@ -37,10 +38,22 @@ using capture::Range;
 // The caller's descriptors have been recorded; the copy needs none of them. On NFS this is also
 // when what the caller has written goes to the server: each close does it, of a duplicate too, and
 // it has to be there before a copy opens the file elsewhere.
-void close_all_but(int keep) {
-    if (keep > 0)
-        syscall(SYS_close_range, 0, keep - 1, 0);
-    syscall(SYS_close_range, keep + 1, ~0u, 0);
+void close_all_but(std::vector<unsigned> kept) {
+    std::sort(kept.begin(), kept.end());
+    unsigned next = 0;
+    for (const unsigned fd : kept) {
+        if (fd > next)
+            syscall(SYS_close_range, next, fd - 1, 0);
+        next = fd + 1;
+    }
+    syscall(SYS_close_range, next, ~0u, 0);
+}
+
+void close_inherited(const capture::Self& self, const capture::Snapshot& snapshot) {
+    std::vector<unsigned> kept{unsigned(self.directory())};
+    for (const auto& file : snapshot.files)
+        kept.push_back(unsigned(file->fd()));
+    close_all_but(std::move(kept));
 }
 
 // While the program stands still. (To read the memory map takes time that grows with the
@@ -107,7 +120,7 @@ Result<std::uint64_t> freeze_here(const Handover& all) {
         if (Result<void> r = map_shared_memory(*self, own, process); !r)
             return r.error();
     all.mailbox->events.report(CopyEvent::collected);
-    close_all_but(self->directory());
+    close_inherited(*self, snapshot);
 
     Result<UniqueFd> directory = open_directory(order);
     if (!directory)

@@ -48,6 +48,10 @@ std::string field(const std::string& text, const char* name) {
     return "";
 }
 
+std::string path_of_descriptor(int fd) {
+    return "/proc/self/fd/" + std::to_string(fd);
+}
+
 bool proc_has_own_pids() {
     char self[32] = {};
     return arch::syscall(SYS_readlinkat, AT_FDCWD, "/proc/self", self, sizeof self - 1) > 0 &&

@@ -24,6 +24,9 @@ std::string text_of(const std::string& path, int directory = AT_FDCWD);
 // The value behind "name:" in the text of /proc/PID/status and its like; "" if it is not there.
 std::string field(const std::string& text, const char* name);
 
+// A path by which the file behind one of our own descriptors can be opened once more.
+std::string path_of_descriptor(int fd);
+
 // Whether /proc calls processes as this one does: it may have been mounted in another pid
 // namespace.
 bool proc_has_own_pids();

@@ -3,6 +3,7 @@
 #include "format/kinds.h"
 #include "format/records/shared_memory.h"
 #include "format/records/thread.h"
+#include "format/records/unlinked_file.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -74,6 +75,32 @@ Result<void> add_objects(Snapshot& to, const Image& image, const std::string& na
     }
     std::sort(to.shared_memory.begin(), to.shared_memory.end(),
               [](const auto& a, const auto& b) { return a.id < b.id; });
+    return {};
+}
+
+Result<void> add_file(Snapshot& to, const Image& image, std::uint32_t object, std::uint64_t size,
+                      int fd) {
+    Result<capture::FileContents> contents = capture::FileContents::make(object, size);
+    if (!contents)
+        return contents.error();
+    for (const Extent& e : image.shared_memory(object))
+        if (Result<void> r = contents->copy(fd, e.offset, e.at, e.size()); !r)
+            return r;
+    to.files.push_back(std::make_unique<capture::FileContents>(std::move(*contents)));
+    return {};
+}
+
+Result<void> add_files(Snapshot& to, const Image& image, int fd, const std::string& name) {
+    for (const Record record : image.objects()) {
+        if (record.header().kind != Kind::unlinked_file)
+            continue;
+        const auto* file = record.as<kinds::UnlinkedFileRecord>();
+        if (!file)
+            return is_damaged(name);
+        if (file->file == file->object.id)
+            if (Result<void> r = add_file(to, image, file->file, file->size, fd); !r)
+                return r;
+    }
     return {};
 }
 
@@ -167,6 +194,8 @@ Result<FrozenSnapshot> FrozenSnapshot::read(int fd, const std::string& name,
     to.created = from.header().created;
     add_strings(to, from.table<char>(SectionKind::strings));
     if (Result<void> r = add_objects(to, from, name); !r)
+        return r.error();
+    if (Result<void> r = add_files(to, from, fd, name); !r)
         return r.error();
     for (const Process& was : from.processes()) {
         ProcessSnapshot& process = to.processes.emplace_back(to);

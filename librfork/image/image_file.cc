@@ -14,6 +14,7 @@
 
 #include "arch/arch.h"
 #include "base/directory_names.h"
+#include "base/proc.h"
 #include "remote/spool.h"
 
 #include <algorithm>
@@ -119,7 +120,7 @@ class Inode {
 };
 
 int link_to(int file, int directory, const char* name) {
-    const std::string source = "/proc/self/fd/" + std::to_string(file);
+    const std::string source = path_of_descriptor(file);
     return linkat(AT_FDCWD, source.c_str(), directory, name, AT_SYMLINK_FOLLOW) == 0 ? 0 : errno;
 }
 
@@ -135,8 +136,7 @@ int link_nameless(int file, int directory, const Place& place, bool& has_name) {
 Result<void> give_name(ImageFile& image, int directory, const Place& place) {
     const Inode inode(image.fd.get());
     // Which keeps the file when the one that has been written through is closed.
-    const UniqueFd handle(
-        open(("/proc/self/fd/" + std::to_string(image.fd.get())).c_str(), O_PATH | O_CLOEXEC));
+    const UniqueFd handle(open(path_of_descriptor(image.fd.get()).c_str(), O_PATH | O_CLOEXEC));
     if (!handle && !image.has_name)
         return system_error(errno, "cannot keep the image open");
     // Close-to-open: another NFS client sees all of it once this close has returned.

@@ -1,4 +1,5 @@
-// Page data lie in address order, process by process, and then those of shared memory. A private
+// Page data lie in address order, process by process, and then those of shared memory and of files
+// without a name. A private
 // file mapping lies there as a whole, so that the stub can map it; anonymous memory only in runs of
 // pages that hold something. A few zero pages between two runs are cheaper stored than described.
 #include "image/page_layout.h"
@@ -130,6 +131,12 @@ class PageLayout {
         }
         return {};
     }
+    Result<void> add_file(capture::FileContents& file, Owned& owned) {
+        std::vector<Range> pages;
+        if (Result<void> r = file.find_pages(file.whole(), pages); !r)
+            return r;
+        return add_runs(file, pages, 0, owned);
+    }
     std::uint64_t size() const { return at_; }
 
   private:
@@ -182,6 +189,11 @@ Result<PageData> lay_out_pages(const Snapshot& snapshot) {
     for (const capture::SharedMemory& memory : snapshot.shared_memory) {
         data.owned.push_back({SectionKind::shared_memory, memory.id, {}, {}});
         if (Result<void> r = pages.add_shared(views_of(memory.id, views), data.owned.back()); !r)
+            return r.error();
+    }
+    for (const auto& file : snapshot.files) {
+        data.owned.push_back({SectionKind::shared_memory, file->object(), {}, {}});
+        if (Result<void> r = pages.add_file(*file, data.owned.back()); !r)
             return r.error();
     }
     data.size = pages.size();

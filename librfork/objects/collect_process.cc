@@ -65,7 +65,7 @@ Result<void> collect_memory(const capture::Source& source, std::span<const captu
     if (Result<void> r = add_mapped_files(source, process); !r)
         return r;
     measure_shared_memory(source, process);
-    return {};
+    return check_not_mapped(process);
 }
 
 } // namespace rfork::kinds

@@ -23,10 +23,11 @@ Result<void> check(const Source& source, ProcessSnapshot& process, OpenDescripti
     if (is_file)
         if (Result<void> r = check_open_file(source, d); !r)
             return refuse(source, process, d, sort_of(d), r.error());
-    if (!process.all.ignored.has(Sort::lock) && !leaves_locks_behind(d))
-        if (Result<void> r = check_locks(d); !r)
-            return refuse(source, process, d, Sort::lock, r.error());
-    if (process.all.ignored.has(Sort::async)) {
+    const Result<void> locks = leaves_locks_behind(d) ? Result<void>() : check_locks(d);
+    if (!locks && !process.all.ignored.has(Sort::lock))
+        return refuse(source, process, d, Sort::lock, locks.error());
+    // A lease comes with signals, and is left behind with them.
+    if (!locks || process.all.ignored.has(Sort::async)) {
         d.flags &= ~std::uint32_t(O_ASYNC);
         return {};
     }

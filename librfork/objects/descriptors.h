@@ -52,6 +52,8 @@ Result<void> check_open_file(const capture::Source&, const OpenDescription&);
 // as those of a stream do, which is another file after the resume.
 Result<void> check_locks(const OpenDescription&);
 bool leaves_locks_behind(const OpenDescription&);
+// That no file whose contents are in the image is also memory that is mapped; when that is known.
+Result<void> check_not_mapped(const capture::ProcessSnapshot&);
 // The record of a descriptor that is left out.
 void add_null(const capture::Source&, capture::ProcessSnapshot&, const OpenDescription&);
 

@@ -7,40 +7,21 @@
 #include "format/format.h"
 #include "format/object.h"
 #include "format/records/thread.h"
+#include "snapshot/file_contents.h"
 #include "snapshot/ignored.h"
 #include "snapshot/obstacles.h"
 #include "snapshot/open_description.h"
+#include "snapshot/page_source.h"
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace rfork::capture {
-
-struct Range {
-    std::uint64_t start = 0;
-    std::uint64_t end = 0;
-    std::uint64_t size() const { return end - start; }
-};
-
-// The bytes of the frozen memory.
-class PageSource {
-  public:
-    // Appends to `pages`, in ascending order, the pages of `mapping` that may hold anything but
-    // zeroes; of a mapped file those that the file has.
-    virtual Result<void> find_pages(const image::Mapping& mapping, std::vector<Range>& pages) = 0;
-    // The bytes of `range`, which find_pages() reported; valid until the next call.
-    virtual Result<std::span<const std::uint8_t>> bytes(Range range) = 0;
-    // Copies the bytes of `range` and returns how many there are: fewer than asked for where a
-    // mapped file has become shorter since.
-    virtual Result<std::uint64_t> read(Range range, std::uint8_t* to) = 0;
-
-  protected:
-    ~PageSource() = default;
-};
 
 // Zero-terminated strings, referred to by offset; offset 0 is the empty string.
 class StringTable {
@@ -172,6 +153,7 @@ struct Snapshot {
     const SharedMemory* find_shared_memory(std::uint32_t object) const {
         return const_cast<Snapshot*>(this)->find_shared_memory(object);
     }
+    std::vector<std::unique_ptr<FileContents>> files; // to which no name leads
     StringTable strings;
     RecordList objects;                    // what processes refer to, and may share
     std::deque<ProcessSnapshot> processes; // the first is the one that was asked for

@@ -127,6 +127,7 @@ const char* read_start(Stub& stub, const Start& start) {
     static constexpr char files_prefix[] = "RFORK_FILES=";
     static constexpr char map_prefix[] = "RFORK_MAP=";
     static constexpr char stop_prefix[] = "RFORK_STOP=";
+    static constexpr char temporary_prefix[] = "TMPDIR=";
     if (const char* name = *start.arguments; name && *name)
         Text(stub.called, sizeof stub.called) << name;
     const char* executable = "";
@@ -156,6 +157,8 @@ const char* read_start(Stub& stub, const Start& start) {
         else if (starts_with(*e, stop_prefix))
             stub.stops = says_yes(stub, *e + sizeof stop_prefix - 1, "yes", "no",
                                   "RFORK_STOP must be yes or no, and is");
+        else if (starts_with(*e, temporary_prefix) && (*e)[sizeof temporary_prefix - 1] == '/')
+            stub.temporary = *e + sizeof temporary_prefix - 1;
     }
     return executable;
 }

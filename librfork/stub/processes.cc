@@ -196,13 +196,13 @@ void find_processes(Stub& stub) {
 }
 
 void restore_common_files(Stub& stub) {
+    begin_progress(stub); // what is in files is a part of it
     if (are_several(stub))
         stub.process = &stub.nobody;
     restore(stub, Phase::files);
 }
 
 void restore_common_memory(Stub& stub) {
-    begin_progress(stub);
     stub.process = &stub.nobody;
     restore(stub, Phase::memory);
     stub.process = processes_of(stub).data();

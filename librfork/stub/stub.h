@@ -83,6 +83,7 @@ struct Stub {
     bool stops = false;   // RFORK_STOP=yes
     Files files = Files::check;
     PathMap paths;
+    const char* temporary = "/tmp"; // TMPDIR; until the address space is cleared
     int status_fd = -1; // whoever started us listens there
     char ticket_directory[image::max_directory + 1] = {};
     char ticket[64] = {};

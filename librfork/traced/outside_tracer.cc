@@ -102,8 +102,8 @@ Result<void> OutsideTracer::query() {
             if (Result<void> r = bring_back(i); !r && done)
                 done = r;
     // One that does not stop comes back by itself; the room stays for it, and is a leftover.
-    const bool all_are_back = std::none_of(tracees_.begin(), tracees_.end(),
-                                           [](const Tracee& t) { return t.querying; });
+    const bool all_are_back =
+        std::none_of(tracees_.begin(), tracees_.end(), [](const Tracee& t) { return t.querying; });
     if (done)
         done = take_answers();
     if (twin_)

@@ -252,7 +252,7 @@ int TracedProcess::check_access(const std::string& path, int mode) const {
     const Result<UniqueFd> file = look_up(path, true);
     if (!file)
         return file.error().code;
-    const std::string name = "/proc/self/fd/" + std::to_string(file->get());
+    const std::string name = path_of_descriptor(file->get());
     return faccessat(AT_FDCWD, name.c_str(), mode, AT_EACCESS) == 0 ? 0 : errno;
 }
 
