@@ -106,12 +106,24 @@ Result<void> OutsideTracer::query() {
         std::none_of(tracees_.begin(), tracees_.end(), [](const Tracee& t) { return t.querying; });
     if (done)
         done = take_answers();
-    if (twin_)
+    if (twin_ && done)
         foothold.erase_in(twin_);
+    if (twin_ && !done && all_are_back)
+        drop_twin(foothold);
     if (all_are_back)
         if (Result<void> r = room_.give_back(foothold); !r && done)
             done = r;
     return done;
+}
+
+// Nobody will look at it. The process waits for it at once, so that no zombie is left.
+void OutsideTracer::drop_twin(Foothold& foothold) {
+    const Result<agent::Order> order = room_.read_order(main_);
+    arch::syscall(SYS_kill, twin_, SIGKILL);
+    arch::syscall(SYS_wait4, twin_, nullptr, __WALL, nullptr);
+    if (order && order->twin > 0)
+        (void)bool(foothold.call(SYS_wait4, std::uint64_t(order->twin), 0, __WALL | WNOHANG, 0));
+    twin_ = 0;
 }
 
 // Registers first: with its own mask in our code a thread comes back, without it nowhere.
@@ -247,14 +259,6 @@ Result<void> OutsideTracer::read_pending(std::vector<PendingSignal>& to) {
         return r;
     add_without_entry(for_everybody & ~(pending_for(0, to) | pending_for(agent, of_agent)), 0, to);
     return read_queues_of_threads(to);
-}
-
-std::vector<Thread> OutsideTracer::threads() const {
-    std::vector<Thread> threads;
-    threads.reserve(tracees_.size());
-    for (const Tracee& tracee : tracees_)
-        threads.push_back(tracee.thread);
-    return threads;
 }
 
 void OutsideTracer::release() {

@@ -32,7 +32,6 @@ class OutsideTracer final : public Tracer {
     const std::vector<PosixTimer>& posix_timers() const { return timers_; }
     Result<void> read_pending(std::vector<PendingSignal>& to);
     // After read_pending(). What it knows of them reap() needs again.
-    std::vector<Thread> threads() const;
     // The twin: stopped, traced by us. Its memory has a room in it still.
     pid_t twin() const { return twin_; }
     Range room() const { return room_range_; }
@@ -56,6 +55,7 @@ class OutsideTracer final : public Tracer {
     Result<std::vector<MemoryMapEntry>> read_map() const;
     Result<void> enter(Foothold& foothold);
     Result<void> clean(Foothold& foothold);
+    void drop_twin(Foothold& foothold);
     Result<void> list_timers();
     Result<void> send_to_room(const std::vector<Position>& positions);
     void let_others_answer();

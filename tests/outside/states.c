@@ -130,6 +130,18 @@ static int is_threaded(void) {
     return clone(waits_as_well, stack + sizeof stack, flags, NULL) > 0 ? stay() : 1;
 }
 
+/* A thread whose rights are not those of the others. */
+static int gives_up_rights(void* argument) {
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    return waits_as_well(argument);
+}
+
+static int has_different_rights(void) {
+    static char stack[16384];
+    const int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
+    return clone(gives_up_rights, stack + sizeof stack, flags, NULL) > 0 ? stay() : 1;
+}
+
 static const struct {
     const char* name;
     int (*enter)(void);
@@ -143,6 +155,7 @@ static const struct {
     {"traces-stopped", traces_a_stopped_child},
     {"foreign", is_in_a_foreign_namespace},
     {"threaded", is_threaded},
+    {"rights", has_different_rights},
 };
 
 int main(int argc, char** argv) {
