@@ -243,9 +243,14 @@ Result<void> Runner::freeze(const std::string& path, bool ends) const {
 
 Result<void> Runner::checkpoint(bool ends) {
     const std::string& next = next_;
-    if (Result<void> r = preload_ ? ask_for_checkpoint(ends) : freeze(next, ends); !r)
+    Result<void> r = preload_ ? ask_for_checkpoint(ends) : freeze(next, ends);
+    if (next == path_)
         return r;
-    return next == path_ ? Result<void>() : keep_earlier(next);
+    if (r)
+        r = keep_earlier(next);
+    if (!r)
+        unlink(next.c_str());
+    return r;
 }
 
 // What goes wrong is told, and the program goes on: once, as long as it is the same.

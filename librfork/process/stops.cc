@@ -40,4 +40,17 @@ Change look(pid_t tid) {
     }
 }
 
+// One that is stopped already (SIGSTOP) stands still for its tracer when it has been seized.
+// Interrupted once more it would not run when it is let go, but stop again each time (seen under
+// Linux 6.18).
+long seize_and_interrupt(pid_t tid) {
+    if (const long r = trace(PTRACE_SEIZE, tid, 0, 0); r < 0)
+        return r;
+    siginfo_t info{};
+    arch::syscall(SYS_waitid, P_PID, tid, &info, WSTOPPED | __WALL | WNOHANG | WNOWAIT, nullptr);
+    if (info.si_pid != tid)
+        trace(PTRACE_INTERRUPT, tid, 0, 0);
+    return 0;
+}
+
 } // namespace rfork::capture

@@ -17,4 +17,7 @@ enum class Change { stopped, gone, nothing };
 // it.
 Change look(pid_t tid);
 
+// Seizes a thread and has it stop. What ptrace(2) answers.
+long seize_and_interrupt(pid_t tid);
+
 } // namespace rfork::capture

@@ -72,14 +72,13 @@ Result<bool> Tracer::seize_new(const std::vector<Task>& tasks, std::size_t& ende
     for (const Task& task : tasks) {
         if (task.tid == caller_ || is_known(task.tid))
             continue;
-        const long r = trace(PTRACE_SEIZE, task.tid, 0, 0);
+        const long r = seize_and_interrupt(task.tid);
         if (r == -ESRCH || (r == -EPERM && has_ended(task))) {
             ++ended;
             continue;
         }
         if (r < 0)
             return cannot_stop(task.tid, int(-r));
-        trace(PTRACE_INTERRUPT, task.tid, 0, 0);
         tracees_.emplace_back();
         tracees_.back().tid = task.tid;
         any = true;

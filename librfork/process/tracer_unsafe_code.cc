@@ -64,14 +64,14 @@ void Tracer::end_wait(const Tracee& tracee) {
         trace(PTRACE_POKEDATA, tracee.tid, at + i, 0L);
 }
 
-// For a little longer each time: what is stopped before it runs has not got on.
+// For longer each time: what is stopped before it runs has not got on.
 Result<void> Tracer::run_on(Tracee& tracee, unsigned tries) {
     if (tracee.stepped && set_mask(tracee.tid, tracee.mask) < 0)
         return died(tracee.tid);
     tracee.stepped = false;
     if (trace(PTRACE_CONT, tracee.tid, 0, 0) < 0)
         return died(tracee.tid);
-    constexpr unsigned longest = 6;
+    constexpr unsigned longest = 14; // on a host with much to do it does not run at once
     const timespec a_moment{0, 1000L << std::min(tries, longest)};
     arch::syscall(SYS_nanosleep, &a_moment, nullptr);
     trace(PTRACE_INTERRUPT, tracee.tid, 0, 0);

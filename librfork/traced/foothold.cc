@@ -3,6 +3,7 @@
 #include "agent/agent.h"
 #include "arch/x86_64/signal_frame.h"
 #include "base/clock.h"
+#include "base/proc.h"
 #include "base/unique_fd.h"
 #include "process/peek.h"
 #include "process/ptrace.h"
@@ -185,16 +186,25 @@ bool Foothold::stop_again() {
     }
 }
 
+// As it is behind the call, and may be in it. Stopped before it has come to run, on a host with much
+// to do, it would never get on.
+void Foothold::wait_until_asleep() const {
+    const std::string stat = process_file(pid_, "task/") + std::to_string(thread_.tid) + "/stat";
+    const std::uint64_t deadline = monotonic_ns() + patience_ns / 10;
+    for (long pause = 10'000; monotonic_ns() < deadline; pause = std::min(2 * pause, 5'000'000L)) {
+        const std::string fields = fields_in_stat(text_of(stat));
+        if (fields.empty() || fields[0] != 'R')
+            return;
+        const timespec a_moment{0, pause};
+        arch::syscall(SYS_nanosleep, &a_moment, nullptr);
+    }
+}
+
 // Whether it has got beyond the call.
-Result<bool> Foothold::run_for_a_moment(unsigned tries) {
+Result<bool> Foothold::run_for_a_moment() {
     if (trace(PTRACE_CONT, thread_.tid, 0, 0) < 0)
         return died(thread_.tid);
-    constexpr unsigned yields = 3, longest = 6;
-    const timespec a_moment{0, 20'000L << std::min(tries, longest)};
-    if (tries < yields)
-        arch::syscall(SYS_sched_yield);
-    else
-        arch::syscall(SYS_nanosleep, &a_moment, nullptr);
+    wait_until_asleep();
     arch::Registers now;
     if (!stop_again() || get_registers(thread_.tid, now) < 0)
         return died(thread_.tid);
@@ -223,8 +233,8 @@ Result<long> Foothold::call(long number, std::uint64_t a, std::uint64_t b, std::
     // In this order: with its own mask in our code it comes back, without it nowhere.
     if (set_registers(thread_.tid, call) < 0 || set_mask(thread_.tid, all_signals) < 0)
         return died(thread_.tid);
-    for (unsigned tries = 0;; ++tries) {
-        const Result<bool> done = run_for_a_moment(tries);
+    for (;;) {
+        const Result<bool> done = run_for_a_moment();
         if (!done)
             return done.error();
         arch::Registers now;

@@ -51,7 +51,8 @@ class Foothold {
     std::uint64_t find_scratch(std::size_t size, const std::vector<MemoryMapEntry>& map) const;
     bool is_untouched(std::uint64_t start, std::uint64_t end) const;
     Result<void> write(Patch& patch, const void* bytes, std::size_t size);
-    Result<bool> run_for_a_moment(unsigned tries);
+    void wait_until_asleep() const;
+    Result<bool> run_for_a_moment();
     bool stop_again();
 
     pid_t pid_;

@@ -75,6 +75,13 @@ Error changed_meanwhile() {
                     "being stopped: try again"};
 }
 
+// With all its threads.
+bool has_ended(pid_t pid) {
+    const std::string status = text_of("/proc/" + std::to_string(pid) + "/status");
+    const std::string state = field(status, "State").substr(0, 1);
+    return status.empty() || state == "X" || (state == "Z" && field(status, "Threads") == "1");
+}
+
 // As in OutsideTracer: what the process's threads have in common with this CPU.
 void complete(Thread& thread, pid_t own_pid) {
     const bool xsave = arch::has_xsave();
@@ -235,7 +242,8 @@ Result<void> FrozenProcess::end_twin() {
     if (!zombie_ || !tracer_)
         return {};
     const pid_t zombie = std::exchange(zombie_, 0);
-    return tracer_->reap(zombie);
+    Result<void> r = tracer_->reap(zombie);
+    return has_ended(pid_) ? Result<void>() : r; // then nobody need wait for it
 }
 
 Result<void> FrozenProcess::finish() {

@@ -288,9 +288,8 @@ Result<void> OutsideTracer::stop_one() {
     for (const Task& task : *tasks) {
         Tracee tracee;
         tracee.tid = task.tid;
-        if (trace(PTRACE_SEIZE, task.tid, 0, 0) < 0)
+        if (seize_and_interrupt(task.tid) < 0)
             continue;
-        trace(PTRACE_INTERRUPT, task.tid, 0, 0);
         if (Result<void> r = wait_until_stopped(tracee); !r || !tracee.stopped) {
             trace(PTRACE_DETACH, task.tid, 0, 0);
             continue;
