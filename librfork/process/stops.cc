@@ -1,6 +1,7 @@
 #include "process/stops.h"
 
 #include "base/clock.h"
+#include "base/proc.h"
 #include "process/ptrace.h"
 
 #include <csignal>
@@ -43,12 +44,13 @@ Change look(pid_t tid) {
 // One that is stopped already (SIGSTOP) stands still for its tracer when it has been seized.
 // Interrupted once more it would not run when it is let go, but stop again each time (seen under
 // Linux 6.18).
-long seize_and_interrupt(pid_t tid) {
+long seize_and_interrupt(pid_t tid, const std::string& stat) {
+    const bool was_stopped = fields_in_stat(stat).starts_with('T');
     if (const long r = trace(PTRACE_SEIZE, tid, 0, 0); r < 0)
         return r;
     siginfo_t info{};
     arch::syscall(SYS_waitid, P_PID, tid, &info, WSTOPPED | __WALL | WNOHANG | WNOWAIT, nullptr);
-    if (info.si_pid != tid)
+    if (!was_stopped || info.si_pid != tid || info.si_status >> 8 != PTRACE_EVENT_STOP)
         trace(PTRACE_INTERRUPT, tid, 0, 0);
     return 0;
 }

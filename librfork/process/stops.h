@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <sys/types.h>
 
 namespace rfork::capture {
@@ -17,7 +18,7 @@ enum class Change { stopped, gone, nothing };
 // it.
 Change look(pid_t tid);
 
-// Seizes a thread and has it stop. What ptrace(2) answers.
-long seize_and_interrupt(pid_t tid);
+// Seizes a thread and has it stop; `stat`: what /proc tells of it (proc(5)). What ptrace(2) answers.
+long seize_and_interrupt(pid_t tid, const std::string& stat);
 
 } // namespace rfork::capture

@@ -8,6 +8,7 @@
 #include "process/tracer.h"
 
 #include "arch/x86_64/tracee.h"
+#include "base/clock.h"
 #include "process/ptrace.h"
 
 #include <algorithm>
@@ -17,6 +18,16 @@
 #include <sys/wait.h>
 
 namespace rfork::capture {
+namespace {
+
+// A short time leads it to another place soonest; but on a host with much to do it does not run at
+// once, and what is stopped before it runs has not got on.
+long moment_for(unsigned tries) {
+    constexpr long us = 1000;
+    return tries < 100 ? us << tries % 7 : tries < 300 ? 1000 * us : 10'000 * us;
+}
+
+} // namespace
 
 const UnsafeCode* Tracer::unsafe_code_at(std::uint64_t address) const {
     for (const UnsafeCode& code : unsafe_code_)
@@ -26,11 +37,13 @@ const UnsafeCode* Tracer::unsafe_code_at(std::uint64_t address) const {
 }
 
 Result<void> Tracer::leave_zones(Tracee& tracee) {
-    constexpr unsigned enough = 100'000;
-    for (unsigned tries = 0; tries < enough; ++tries) {
+    constexpr unsigned enough_steps = 100'000, enough_runs = 2'000;
+    for (unsigned tries = 0; tries < enough_steps; ++tries) {
         const UnsafeCode* code = unsafe_code_at(tracee.registers.rip);
         if (!code)
             return {};
+        if (!code->by_steps && tries > enough_runs)
+            break;
         if (code->is_left)
             end_wait(tracee);
         if (Result<void> r = code->by_steps ? step(tracee) : run_on(tracee, tries); !r)
@@ -64,16 +77,15 @@ void Tracer::end_wait(const Tracee& tracee) {
         trace(PTRACE_POKEDATA, tracee.tid, at + i, 0L);
 }
 
-// For longer each time: what is stopped before it runs has not got on.
 Result<void> Tracer::run_on(Tracee& tracee, unsigned tries) {
     if (tracee.stepped && set_mask(tracee.tid, tracee.mask) < 0)
         return died(tracee.tid);
     tracee.stepped = false;
     if (trace(PTRACE_CONT, tracee.tid, 0, 0) < 0)
         return died(tracee.tid);
-    constexpr unsigned longest = 14; // on a host with much to do it does not run at once
-    const timespec a_moment{0, 1000L << std::min(tries, longest)};
+    const timespec a_moment{0, moment_for(tries)};
     arch::syscall(SYS_nanosleep, &a_moment, nullptr);
+    deadline_ = std::max(deadline_, monotonic_ns() + patience_ns);
     trace(PTRACE_INTERRUPT, tracee.tid, 0, 0);
     tracee.stopped = false;
     if (Result<void> r = wait_until_stopped(tracee); !r)

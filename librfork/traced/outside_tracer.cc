@@ -288,7 +288,7 @@ Result<void> OutsideTracer::stop_one() {
     for (const Task& task : *tasks) {
         Tracee tracee;
         tracee.tid = task.tid;
-        if (seize_and_interrupt(task.tid) < 0)
+        if (seize_and_interrupt(task.tid, stat_of(task.name)) < 0)
             continue;
         if (Result<void> r = wait_until_stopped(tracee); !r || !tracee.stopped) {
             trace(PTRACE_DETACH, task.tid, 0, 0);
