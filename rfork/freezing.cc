@@ -83,6 +83,9 @@ Interruptible::Interruptible() {
     sigaddset(&child, SIGCHLD);
     sigprocmask(SIG_BLOCK, &child, nullptr);
     struct sigaction action {};
+    action.sa_handler =
+        SIG_DFL; // whoever started this may have it ignored, and then it never comes
+    sigaction(SIGCHLD, &action, nullptr);
     action.sa_handler = [](int) { capture::TwinPages::interrupted = true; };
     for (int signal : {SIGINT, SIGTERM, SIGHUP})
         sigaction(signal, &action, nullptr);

@@ -84,12 +84,15 @@ class Program {
                              int tells) const;
     pid_t pid_ = 0;
     const bool has_own_group_ = !is_on_terminal();
+    // Ignored, as it may have been, nobody would hear of the program's end.
+    void (*const child_action_)(int) = std::signal(SIGCHLD, SIG_DFL);
 };
 
 void Program::become(const std::vector<std::string>& command, const sigset_t& mask,
                      const std::optional<Preload>& preload, bool rolls_back, int tells) const {
     if (has_own_group_)
         setpgid(0, 0);
+    std::signal(SIGCHLD, child_action_);
     if (rolls_back)
         setenv("RFORK_FILES", "rollback", 1);
     if (preload)

@@ -1,7 +1,6 @@
 #include "process/stops.h"
 
 #include "base/clock.h"
-#include "base/proc.h"
 #include "process/ptrace.h"
 
 #include <csignal>
@@ -38,21 +37,24 @@ Change look(pid_t tid) {
             return Change::stopped;
         if (trace(PTRACE_CONT, tid, 0, info.si_status & 0x7f) < 0)
             return Change::nothing; // it is being killed
+        // Any stop answers an interruption, also one for a signal (Linux: ptrace_stop()).
+        interrupt(tid);
     }
 }
 
-// One that is stopped already (SIGSTOP) stands still for its tracer when it has been seized.
-// Interrupted once more it would not run when it is let go, but stop again each time (seen under
-// Linux 6.18).
-long seize_and_interrupt(pid_t tid, const std::string& stat) {
-    const bool was_stopped = fields_in_stat(stat).starts_with('T');
-    if (const long r = trace(PTRACE_SEIZE, tid, 0, 0); r < 0)
-        return r;
+void interrupt(pid_t tid) {
     siginfo_t info{};
     arch::syscall(SYS_waitid, P_PID, tid, &info, WSTOPPED | __WALL | WNOHANG | WNOWAIT, nullptr);
-    if (!was_stopped || info.si_pid != tid || info.si_status >> 8 != PTRACE_EVENT_STOP)
+    if (info.si_pid != tid)
         trace(PTRACE_INTERRUPT, tid, 0, 0);
-    return 0;
+}
+
+// One that has been stopped by SIGSTOP stands still for its tracer as soon as it is seized.
+long seize_and_interrupt(pid_t tid) {
+    const long r = trace(PTRACE_SEIZE, tid, 0, 0);
+    if (r >= 0)
+        interrupt(tid);
+    return r;
 }
 
 } // namespace rfork::capture

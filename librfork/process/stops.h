@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <sys/types.h>
 
 namespace rfork::capture {
@@ -18,7 +17,11 @@ enum class Change { stopped, gone, nothing };
 // it.
 Change look(pid_t tid);
 
-// Seizes a thread and has it stop; `stat`: what /proc tells of it (proc(5)). What ptrace(2) answers.
-long seize_and_interrupt(pid_t tid, const std::string& stat);
+// Has it stop, unless it has: interrupted once more it would not get on when it is let go, but stop
+// again.
+void interrupt(pid_t tid);
+
+// Seizes a thread and has it stop. What ptrace(2) answers.
+long seize_and_interrupt(pid_t tid);
 
 } // namespace rfork::capture

@@ -72,7 +72,7 @@ Result<bool> Tracer::seize_new(const std::vector<Task>& tasks, std::size_t& ende
     for (const Task& task : tasks) {
         if (task.tid == caller_ || is_known(task.tid))
             continue;
-        const long r = seize_and_interrupt(task.tid, stat_of(task.name));
+        const long r = seize_and_interrupt(task.tid);
         if (r == -ESRCH || (r == -EPERM && has_ended(task))) {
             ++ended;
             continue;

@@ -92,7 +92,6 @@ class Tracer {
 
     // tracer_tasks.cc
     std::string status_of(const std::string& name) const;
-    std::string stat_of(const std::string& name) const;
     pid_t tid_of(const std::string& name) const;
     Result<std::vector<Task>> list() const;
     bool has_ended(const Task& task) const;

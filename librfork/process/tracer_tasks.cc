@@ -23,10 +23,6 @@ std::string Tracer::status_of(const std::string& name) const {
     return text_of(directory_ + "/task/" + name + "/status");
 }
 
-std::string Tracer::stat_of(const std::string& name) const {
-    return text_of(directory_ + "/task/" + name + "/stat");
-}
-
 // The names in /proc are of the pid namespace that it was mounted in, which need not be ours.
 pid_t Tracer::tid_of(const std::string& name) const {
     return own_id_in(status_of(name));
@@ -54,7 +50,7 @@ Result<std::vector<Tracer::Task>> Tracer::list() const {
 // A thread that has ended is listed until it is waited for; the main thread, as long as there are
 // others.
 bool Tracer::has_ended(const Task& task) const {
-    const std::string fields = fields_in_stat(stat_of(task.name));
+    const std::string fields = fields_in_stat(text_of(directory_ + "/task/" + task.name + "/stat"));
     return fields.empty() || fields[0] == 'Z' || fields[0] == 'X';
 }
 

@@ -10,6 +10,7 @@
 #include "arch/x86_64/tracee.h"
 #include "base/clock.h"
 #include "process/ptrace.h"
+#include "process/stops.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -86,7 +87,7 @@ Result<void> Tracer::run_on(Tracee& tracee, unsigned tries) {
     const timespec a_moment{0, moment_for(tries)};
     arch::syscall(SYS_nanosleep, &a_moment, nullptr);
     deadline_ = std::max(deadline_, monotonic_ns() + patience_ns);
-    trace(PTRACE_INTERRUPT, tracee.tid, 0, 0);
+    interrupt(tracee.tid);
     tracee.stopped = false;
     if (Result<void> r = wait_until_stopped(tracee); !r)
         return r;

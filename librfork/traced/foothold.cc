@@ -176,7 +176,7 @@ Result<void> Foothold::enter(const Position& thread, const std::vector<MemoryMap
 
 bool Foothold::stop_again() {
     const std::uint64_t deadline = monotonic_ns() + patience_ns;
-    trace(PTRACE_INTERRUPT, thread_.tid, 0, 0);
+    interrupt(thread_.tid);
     for (;;) {
         const Change change = look(thread_.tid);
         if (change != Change::nothing)

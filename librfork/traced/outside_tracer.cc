@@ -189,7 +189,7 @@ Result<void> OutsideTracer::bring_back(std::size_t index) {
     tracee.stopped = false;
     if (index == 0)
         trace(PTRACE_SETOPTIONS, tracee.tid, 0, 0);
-    trace(PTRACE_INTERRUPT, tracee.tid, 0, 0);
+    interrupt(tracee.tid);
     arch::Registers now;
     if (Result<void> r = wait_until_stopped(tracee); !r)
         return r;
@@ -288,7 +288,7 @@ Result<void> OutsideTracer::stop_one() {
     for (const Task& task : *tasks) {
         Tracee tracee;
         tracee.tid = task.tid;
-        if (seize_and_interrupt(task.tid, stat_of(task.name)) < 0)
+        if (seize_and_interrupt(task.tid) < 0)
             continue;
         if (Result<void> r = wait_until_stopped(tracee); !r || !tracee.stopped) {
             trace(PTRACE_DETACH, task.tid, 0, 0);
@@ -333,7 +333,7 @@ Result<void> OutsideTracer::take_back_stop() {
     }
     for (Tracee& tracee : tracees_) {
         tracee.stopped = false;
-        trace(PTRACE_INTERRUPT, tracee.tid, 0, 0);
+        interrupt(tracee.tid);
         (void)bool(wait_until_stopped(tracee));
     }
     if (late)
