@@ -16,6 +16,7 @@ static void count(int signal) {
 static const char counting[] = "i=0; while [ $i -lt 200000 ]; do echo $i; i=$((i+1)); done; exit 3";
 
 static pid_t start(const char *output) {
+    unlink(output);
     const pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
